@@ -1,0 +1,336 @@
+"""Frames in, frames out: counts, outcomes, factor effects, pruning audit, pairing, confounders and curves.
+
+Nothing is drawn here and nothing is read from disk. What counts as success and how sure we are of it stands
+in `outcomes`; its functions are part of this module's surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from gansweep.outcomes import (
+    Floats,
+    arms_of,
+    check_protocol,
+    holm,
+    outcome_table,
+    paired_difference,
+    ranking,
+    rate_of,
+    success,
+    survival,
+    wilson,
+)
+from gansweep.parts import misspelt
+
+__all__ = [
+    "arms_of",
+    "audit",
+    "check_protocol",
+    "compute",
+    "confounders",
+    "counts",
+    "factor_effects",
+    "kind_of",
+    "outcome_flow",
+    "outcome_table",
+    "paired_difference",
+    "paired_scores",
+    "pairing",
+    "ranking",
+    "score_curves",
+    "success",
+    "survival",
+    "wilson",
+]
+
+STATUSES = {
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "running": "running",
+    "planned": "not_started",
+}
+FINGERPRINTS = {"data": "fingerprint_data", "latent": "fingerprint_latent", "init": "fingerprint_init"}
+KINDS = {  # the first kind with a word of the field's name wins
+    "critic steps": ("n_critic", "critic_steps"),
+    "normaliser": ("norm",),
+    "optimiser": ("optim", "adam", "lr", "learning_rate", "betas", "momentum", "rmsprop"),
+    "loss": ("loss", "penalty", "constraint", "objective", "clip"),
+}
+
+
+def counts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Per arm and for `all`: planned = done + failed + cancelled + running + not_started.
+
+    Raises `ValueError` on a status it does not know.
+    """
+    for status in trials["status"].unique():
+        if status not in STATUSES:
+            raise misspelt("status", status, STATUSES)
+    table = pd.crosstab(trials["arm"], trials["status"].map(STATUSES)) if len(trials) else pd.DataFrame()
+    table = table.reindex(index=arms_of(trials), columns=list(STATUSES.values()), fill_value=0).astype(int)
+    table.loc["all"] = table.sum().astype(int)
+    planned = trials["arm"].value_counts().reindex(table.index, fill_value=0)
+    planned["all"] = len(trials)
+    table.insert(0, "planned", planned.astype(int))
+    assert (table["planned"] == table.drop(columns="planned").sum(axis=1)).all(), "the counts do not add up"
+    return table.rename_axis("arm").reset_index()
+
+
+def outcome_flow(trials: pd.DataFrame) -> pd.DataFrame:
+    """Columns arm, status, outcome, decision, trials.
+
+    What became of every planned trial; the counts add up per arm.
+    """
+    done = trials["status"] == "done"
+    failure = trials["failure"].fillna("unknown reason").astype(str)
+    outcome = trials["verdict"].fillna("no verdict").astype(str).where(done, trials["status"].map(_not_done))
+    outcome = outcome.mask(trials["status"] == "failed", "failed: " + failure)
+    frame = pd.DataFrame(
+        {
+            "arm": trials["arm"].astype(str),
+            "status": trials["status"],
+            "outcome": outcome,
+            "decision": trials["decision"].fillna("none").astype(str),
+        }
+    )
+    return frame.groupby(list(frame.columns), sort=False).size().rename("trials").reset_index()
+
+
+def _not_done(status: str) -> str:
+    return STATUSES.get(status, status).replace("_", " ")
+
+
+def paired_scores(
+    trials: pd.DataFrame, score: str = "inception_score", factors: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A row per block: cell, seed, the factors, then per arm its final score, `ARM:state` and `ARM:trial`.
+
+    The state is scored, no score (done without a finite score), pruned or unknown.
+    """
+    check_protocol(trials, score)
+    finite = np.isfinite(pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan))
+    state = np.where(
+        trials["decision"] == "pruned",
+        "pruned",
+        np.where(trials["status"] != "done", "unknown", np.where(finite, "scored", "no score")),
+    )
+    long = trials.assign(score=trials[score].where(state == "scored"), state=state)
+    keys = ["cell", "seed"]
+    wide = long.drop_duplicates(keys)[keys + [f for f in factors if f in trials.columns]].set_index(keys)
+    for arm in arms_of(trials):
+        one = long[long["arm"] == arm].set_index(keys)
+        wide = wide.join(
+            one[["score", "state", "trial"]].set_axis([arm, f"{arm}:state", f"{arm}:trial"], axis=1)
+        )
+        wide[f"{arm}:state"] = wide[f"{arm}:state"].fillna("unknown")
+    return wide.reset_index()
+
+
+def factor_effects(
+    trials: pd.DataFrame,
+    factors: Mapping[str, Mapping[str, Any]],
+    threshold: float,
+    score: str = "inception_score",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The failure rate at each level of each factor, per arm.
+
+    Columns factor, label, level, arm, failures, known, unknown, rate, low, high, p_value, p_holm. A
+    continuous range is cut at its quartiles. The test is Pearson's chi-squared of failure by level with a
+    Monte Carlo p-value (9,999 tables with the observed margins, seeded), which needs no large counts and
+    cannot be broken by separation as a logistic regression is; p_holm corrects over all factors and arms.
+    Factors are drawn independently, so marginal tests are not confounded with each other by design. NaN where
+    there is nothing to test.
+    """
+    failed = 1 - success(trials, [threshold], score)[:, 0]
+    tables, tests = [], []
+    for name, factor in factors.items():
+        if name not in trials.columns:
+            continue
+        level = _levels(trials[name], factor.get("values"))
+        for arm in arms_of(trials):
+            chosen = (trials["arm"] == arm).to_numpy()
+            table = _level_table(level[chosen], failed[chosen])
+            tables.append(table.assign(factor=name, label=factor.get("label", name), arm=arm))
+            tests.append((name, arm, _independence(table, seed)))
+    if not tables:
+        return pd.DataFrame(
+            columns=["factor", "label", "level", "arm", "rate", "low", "high", "p_value", "p_holm"]
+        )
+    test = pd.DataFrame(tests, columns=["factor", "arm", "p_value"])
+    test["p_holm"] = holm(test["p_value"].tolist())
+    found = pd.concat(tables, ignore_index=True).merge(test, on=["factor", "arm"], how="left")
+    first = ["factor", "label", "level", "arm"]
+    return found[first + [c for c in found.columns if c not in first]]
+
+
+def _levels(column: pd.Series, values: Sequence[Any] | None) -> pd.Series:
+    """The column as ordered labels: the declared values, or quartiles of a continuous range."""
+    if values is not None:
+        return pd.Series(
+            pd.Categorical(column.map(str), categories=[str(v) for v in values], ordered=True),
+            index=column.index,
+        )
+    if column.nunique() <= 4 or not pd.api.types.is_numeric_dtype(column):
+        return column.map(str).astype("category")
+    cut = pd.qcut(column, 4, duplicates="drop")
+    return cut.cat.rename_categories({i: f"{i.left:.3g} to {i.right:.3g}" for i in cut.cat.categories})
+
+
+def _level_table(level: pd.Series, failed: Floats) -> pd.DataFrame:
+    frame = pd.DataFrame({"level": level.to_numpy(), "failed": failed})
+    frame["level"] = pd.Categorical(level, categories=level.cat.categories)
+    group = frame.groupby("level", observed=False)["failed"]
+    table = pd.DataFrame(
+        {"failures": group.sum().astype(int), "known": group.count(), "planned": group.size()}
+    )
+    low, high = wilson(table["failures"], table["known"])
+    table = table.assign(rate=rate_of(table["failures"], table["known"]), low=low, high=high)
+    table["unknown"] = table.pop("planned") - table["known"]
+    return table.reset_index().astype({"level": str})
+
+
+def _independence(table: pd.DataFrame, seed: int) -> float:
+    observed = np.stack([table["failures"], table["known"] - table["failures"]], axis=1)
+    observed = observed[observed.sum(axis=1) > 0]
+    if len(observed) < 2 or (observed.sum(axis=0) == 0).any():
+        return float("nan")
+    method = stats.MonteCarloMethod(n_resamples=9999, rng=np.random.default_rng(seed))
+    return float(stats.chi2_contingency(observed, correction=False, method=method).pvalue)
+
+
+def audit(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inception_score") -> pd.DataFrame:
+    """How often pruning would have been wrong.
+
+    Per rule (and `all rules`) the audited trials that passed a threshold.
+
+    Columns rule, pruned, audited, known, passed, rate, low, high. `passed` counts audited trials above the
+    lowest threshold; rate = passed / known is the false-prune rate with Wilson's interval.
+    """
+    audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
+    lowest = [min(thresholds)] if len(thresholds) else [-np.inf]
+    passed = success(trials, lowest, score)[:, 0]
+    rule = trials["decision_rule"].fillna("unnamed").astype(str)
+    rows = []
+    for name in ["all rules", *sorted(rule[audited | pruned].unique())]:
+        of_rule = (rule == name) | (name == "all rules")
+        chosen = passed[(audited & of_rule).to_numpy(dtype=bool)]
+        known, wrong = int((~np.isnan(chosen)).sum()), int(np.nansum(chosen))
+        low, high = wilson(wrong, known)
+        rate = float(rate_of(wrong, known))
+        rows.append(
+            (name, int((pruned & of_rule).sum()), len(chosen), known, wrong, rate, float(low), float(high))
+        )
+    return pd.DataFrame(rows, columns=["rule", "pruned", "audited", "known", "passed", "rate", "low", "high"])
+
+
+def pairing(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per block: cell, seed, data, latent, init, paired; each yes, no or unknown (no fingerprint)."""
+    blocks = trials.groupby(["cell", "seed"], sort=False)
+    arms, answers = trials["arm"].nunique(), {}
+    for name, column in FINGERPRINTS.items():
+        complete = blocks[column].count() == arms
+        same = blocks[column].nunique() == 1
+        answers[name] = np.where(
+            blocks[column].nunique() > 1, "no", np.where(complete & same, "yes", "unknown")
+        )
+    frame = blocks.size().reset_index()[["cell", "seed"]].assign(**answers)
+    told = frame[list(FINGERPRINTS)]
+    frame["paired"] = np.where(
+        (told == "yes").all(axis=1), "yes", np.where((told == "no").any(axis=1), "no", "unknown")
+    )
+    return frame
+
+
+def kind_of(field: str) -> str:
+    """What a configuration field is about: critic steps, normaliser, optimiser, loss or other."""
+    lowered = field.lower()
+    words = set(lowered.replace(".", "_").split("_"))
+    for kind, marks in KINDS.items():
+        if any(mark in words if len(mark) <= 2 else mark in lowered for mark in marks):
+            return kind
+    return "other"
+
+
+def confounders(plan: Mapping[str, Any], trials: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What differs between the arms.
+
+    Columns kind, field, one per arm, confounder (True for all that is not the loss).
+
+    With `trials`, a last row of kind compute gives the median seconds per generator step measured in each
+    arm.
+    """
+    arms, baseline = plan["arms"], plan.get("baseline") or {}
+    fields = dict.fromkeys(f for arm in arms.values() for f in arm.get("changes", {}))
+    rows = []
+    for field in fields:
+        values = {name: arm.get("changes", {}).get(field, baseline.get(field)) for name, arm in arms.items()}
+        if len({repr(v) for v in values.values()}) > 1:
+            rows.append({"kind": kind_of(field), "field": field, **values})
+    frame = pd.DataFrame(rows, columns=["kind", "field", *arms], dtype=object)
+    order = [*KINDS, "other"]
+    frame = frame.sort_values("kind", key=lambda k: k.map(order.index), kind="stable", ignore_index=True)
+    if trials is not None and len(cost := compute(trials)):
+        seconds = cost.set_index("arm")["seconds_per_step"].reindex(list(arms))
+        if seconds.notna().any():
+            frame.loc[len(frame)] = {
+                "kind": "compute",
+                "field": "seconds per generator step",
+                **seconds.to_dict(),
+            }
+    return frame.assign(confounder=(frame["kind"] != "loss").astype(bool))
+
+
+def compute(trials: pd.DataFrame) -> pd.DataFrame:
+    """Columns arm, seconds_per_step (median over trials), train_hours, evaluate_hours, record_hours."""
+    per_step = trials["train_seconds"] / trials["step"].where(trials["step"] > 0)
+    frame = trials.assign(seconds_per_step=per_step.astype(float))
+    group = frame.groupby("arm", sort=False)
+    hours = {f"{k}_hours": group[f"{k}_seconds"].sum() / 3600 for k in ("train", "evaluate", "record")}
+    return pd.DataFrame({"seconds_per_step": group["seconds_per_step"].median(), **hours}).reset_index()
+
+
+def score_curves(steps: pd.DataFrame, trials: pd.DataFrame, score: str = "inception_score") -> pd.DataFrame:
+    """Columns arm, step, median, low, high (quartiles), alive, trials: the score over steps per arm.
+
+    A trial that ended before a step without reaching it (diverged, pruned) ranks below every score there, so
+    the curves do not rise because the bad trials left; where a quantile falls among them it is NaN.
+    """
+    check_protocol(trials, score)
+    seen = steps.loc[steps[score].notna(), ["trial", "step", score]]
+    if seen.empty:
+        return pd.DataFrame(columns=["arm", "step", "median", "low", "high", "alive", "trials"])
+    wide = seen.pivot_table(index="trial", columns="step", values=score, aggfunc="last")
+    ended = trials.loc[(trials["status"] == "done") | (trials["decision"] == "pruned"), "trial"]
+    wide = wide.reindex(wide.index.union(ended, sort=False))
+    gone = wide.index.isin(ended)[:, None] & wide.isna().to_numpy() & _after_last(wide)
+    wide = wide.mask(gone, -np.inf)
+    arm = trials.set_index("trial")["arm"].reindex(wide.index)
+    tables = [_quantiles(wide[(arm == name).to_numpy()]).assign(arm=name) for name in arms_of(trials)]
+    found = pd.concat(tables, ignore_index=True)
+    return found[["arm", "step", "median", "low", "high", "alive", "trials"]]
+
+
+def _after_last(wide: pd.DataFrame) -> NDArray[np.bool_]:
+    """[trial, step]: whether the step comes after the trial's last score (or it has none)."""
+    later = wide.notna().to_numpy()[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return later == 0
+
+
+def _quantiles(wide: pd.DataFrame) -> pd.DataFrame:
+    ordered = np.sort(wide.to_numpy(dtype=float), axis=0)  # NaN last
+    known = (~np.isnan(ordered)).sum(axis=0)
+    columns: dict[str, Any] = {"step": wide.columns}
+    for name, q in (("low", 0.25), ("median", 0.5), ("high", 0.75)):
+        rank = np.clip(np.ceil(q * known).astype(int) - 1, 0, max(len(ordered) - 1, 0))
+        value = ordered[rank, np.arange(len(known))] if len(ordered) else np.full(len(known), np.nan)
+        columns[name] = np.where(np.isfinite(value), value, np.nan)
+    return pd.DataFrame(columns).assign(alive=np.isfinite(ordered).sum(axis=0), trials=known)

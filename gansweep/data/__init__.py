@@ -1,0 +1,1 @@
+"""Images as uint8 [N, C, H, W] memory maps."""

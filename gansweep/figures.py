@@ -1,0 +1,432 @@
+"""Analysis frames in, Plotly figures out. The only door to Plotly; nothing is computed here.
+
+One visual language: an arm keeps its colour, dash and marker in every figure (Okabe and Ito's colours, which
+stay apart for colour-blind readers and in grey print), ties and unknowns are grey, ours is solid and the
+paper's is dotted. Backgrounds are transparent and ink is a neutral grey, so a figure reads on light, dark and
+paper.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+from plotly.subplots import make_subplots
+
+CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "dot")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+INK, GRID = "#767b84", "rgba(128,134,145,0.22)"
+BOTH, NEITHER = "#6f7682", "rgba(128,134,145,0.30)"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": COLOURS,
+        "margin": {"l": 56, "r": 16, "t": 48, "b": 52},
+        "hoverlabel": {"font": {"family": FONT, "size": 12}},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        "xaxis": {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True},
+        "yaxis": {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True},
+    }
+)
+
+Labels = Mapping[str, str]
+
+
+def plotly_js() -> str:
+    """The drawing library, to be embedded once in a page."""
+    return str(get_plotlyjs())
+
+
+def to_json(figure: go.Figure) -> str:
+    """The figure's data and layout as JSON that may stand inside a script element."""
+    return str(figure.to_json()).replace("</", "<\\/")
+
+
+def config_json() -> str:
+    """The figures' configuration as JSON."""
+    return json.dumps(CONFIG)
+
+
+def _figure(height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(template=TEMPLATE, height=height, uirevision="keep", **layout)
+    return figure.update_xaxes(title_text=x).update_yaxes(title_text=y)
+
+
+def _style(arms: Sequence[str], arm: str) -> tuple[str, str, str]:
+    """The arm's colour, dash and marker."""
+    i = list(arms).index(arm)
+    return COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
+
+
+def _faint(colour: str, alpha: float) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def outcome_bars(
+    ours: pd.DataFrame,
+    arms: Sequence[str],
+    labels: Labels,
+    theirs: pd.DataFrame | None = None,
+    source: str = "",
+) -> go.Figure:
+    """Stacked bars of one pair of arms: a bar per threshold, ours left and the published table right.
+
+    `ours` and `theirs` have the columns threshold, only_a, only_b, both, neither, planned; ours also arm_a,
+    arm_b and unknown. Bars are shares of the planned cells.
+    """
+    arm_a, arm_b = ours["arm_a"].iloc[0], ours["arm_b"].iloc[0]
+    planned = int(ours["planned"].iloc[0])
+    titles = [f"this study ({planned} cells)"] + (
+        [f"{source} ({theirs['planned'].iloc[0]} cells)"] if theirs is not None else []
+    )
+    figure = make_subplots(
+        cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03
+    )
+    kinds = {
+        "only_a": (f"only {labels[arm_a]}", _style(arms, arm_a)[0], "/"),
+        "both": ("both", BOTH, ""),
+        "neither": ("neither", NEITHER, ""),
+        "unknown": ("unknown", "rgba(0,0,0,0)", "x"),
+        "only_b": (f"only {labels[arm_b]}", _style(arms, arm_b)[0], ""),
+    }
+    for column, table in enumerate([ours] + ([theirs] if theirs is not None else []), start=1):
+        for kind in ("only_a", "both", "only_b", "neither", "unknown"):
+            if kind in table and (kind != "unknown" or table[kind].any()):
+                figure.add_bar(
+                    **_outcome_trace(table, kind, *kinds[kind]), showlegend=column == 1, row=1, col=column
+                )
+    figure.update_layout(template=TEMPLATE, height=130 + 24 * len(ours), barmode="stack", bargap=0.18)
+    figure.update_layout(uirevision="keep", margin={"t": 84}, legend={"y": 1.09, "traceorder": "normal"})
+    figure.update_xaxes(range=[0, 100], ticksuffix="%", fixedrange=True)
+    figure.update_yaxes(autorange="reversed", type="category", fixedrange=True)
+    return figure.update_yaxes(title_text="score above", col=1)
+
+
+def _outcome_trace(table: pd.DataFrame, kind: str, name: str, colour: str, pattern: str) -> dict[str, Any]:
+    return {
+        "x": 100 * table[kind] / table["planned"],
+        "y": table["threshold"].map("{:g}".format),
+        "name": name,
+        "legendgroup": kind,
+        "orientation": "h",
+        "marker": {
+            "color": colour,
+            "line": {"width": 0},
+            "pattern": {
+                "shape": pattern,
+                "size": 5,
+                "solidity": 0.25,
+                "fgcolor": INK if kind == "unknown" else "#ffffff",
+            },
+        },
+        "customdata": table[[kind, "planned"]],
+        "hovertemplate": f"{name}: %{{customdata[0]}} of %{{customdata[1]}} above %{{y}}<extra></extra>",
+    }
+
+
+def survival_curves(
+    curves: pd.DataFrame,
+    arms: Sequence[str],
+    labels: Labels,
+    score_label: str,
+    theirs: pd.DataFrame | None = None,
+    source: str = "",
+) -> go.Figure:
+    """Share of trials above each score per arm with its simultaneous band; the paper's marginals dotted.
+
+    `curves` as `analysis.survival` returns it, `theirs` with the columns arm, threshold, rate.
+    """
+    figure = _figure(440, x=score_label, y="share of trials above it")
+    for arm, curve in curves.groupby("arm", sort=False):
+        colour, dash, _ = _style(arms, str(arm))
+        name = labels[str(arm)]
+        figure.add_traces(_band(curve["threshold"], curve["low"], curve["high"], colour, str(arm), "hv"))
+        line = {"color": colour, "width": 2.5, "dash": dash, "shape": "hv"}
+        figure.add_scatter(
+            x=curve["threshold"], y=curve["rate"], name=name, line=line, legendgroup=arm, mode="lines"
+        )
+        if (curve["best"] - curve["worst"]).max() > 0:
+            for side in ("worst", "best"):
+                thin = {"color": colour, "width": 1, "dash": "dot", "shape": "hv"}
+                hover = f"{name}, {side} case of unknown trials"
+                figure.add_scatter(
+                    x=curve["threshold"],
+                    y=curve[side],
+                    name=hover,
+                    line=thin,
+                    opacity=0.7,
+                    legendgroup=arm,
+                    showlegend=False,
+                    mode="lines",
+                )
+    if theirs is not None:
+        for arm, curve in theirs.groupby("arm", sort=False):
+            colour, _, marker = _style(arms, str(arm))
+            figure.add_scatter(
+                x=curve["threshold"],
+                y=curve["rate"],
+                mode="lines+markers",
+                opacity=0.8,
+                name=f"{labels[str(arm)]}, {source} (another protocol)",
+                line={"color": colour, "width": 1.5, "dash": "dot"},
+                marker={"symbol": f"{marker}-open", "size": 7},
+            )
+    figure.update_layout(hovermode="x unified", legend={"font": {"size": 12}})
+    return figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%").update_xaxes(hoverformat=".2f")
+
+
+def _band(
+    x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str, shape: str
+) -> list[go.Scatter]:
+    edge = {"width": 0, "shape": shape}
+    common: dict[str, Any] = {
+        "mode": "lines",
+        "line": edge,
+        "legendgroup": group,
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+    return [
+        go.Scatter(x=x, y=low, **common),
+        go.Scatter(x=x, y=high, fill="tonexty", fillcolor=_faint(colour, 0.16), **common),
+    ]
+
+
+def paired_scatter(
+    scores: pd.DataFrame,
+    arm_a: str,
+    arm_b: str,
+    arms: Sequence[str],
+    labels: Labels,
+    score_label: str,
+    factors: Labels,
+) -> go.Figure:
+    """Score of arm B against arm A, a point per cell; trials without a score stand in the grey margin.
+
+    `scores` as `analysis.paired_scores` returns it; `factors` maps factor columns to their labels for the
+    hover.
+    """
+    seen = pd.concat([scores[arm_a], scores[arm_b]]).dropna()
+    low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+    margin = 0.09 * (high - low or 1.0)
+    figure = _figure(520, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
+    bounds = [low - 1.7 * margin, high + 0.5 * margin]
+    for axis in ("x", "y"):
+        strip = {f"{axis}0": bounds[0], f"{axis}1": low - 0.5 * margin}
+        other = "y" if axis == "x" else "x"
+        figure.add_shape(
+            type="rect",
+            fillcolor=_faint(INK, 0.10),
+            line_width=0,
+            layer="below",
+            **strip,
+            **{f"{other}0": bounds[0], f"{other}1": bounds[1]},
+        )
+    figure.add_shape(
+        type="line", x0=low, y0=low, x1=high, y1=high, line={"color": INK, "width": 1, "dash": "dash"}
+    )
+    for name, chosen, style in _scatter_groups(scores, arm_a, arm_b, arms, labels):
+        part = scores[chosen]
+        figure.add_scatter(
+            x=part[arm_a].fillna(low - margin),
+            y=part[arm_b].fillna(low - margin),
+            mode="markers",
+            name=f"{name} ({len(part)})",
+            marker=style,
+            text=_hover(part, arm_a, arm_b, labels, factors),
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.update_xaxes(range=bounds, constrain="domain")
+    return figure.update_yaxes(range=bounds, scaleanchor="x", constrain="domain")
+
+
+def _scatter_groups(
+    scores: pd.DataFrame, arm_a: str, arm_b: str, arms: Sequence[str], labels: Labels
+) -> list[tuple[str, pd.Series, dict[str, Any]]]:
+    both = scores[arm_a].notna() & scores[arm_b].notna()
+    unknown = (scores[f"{arm_a}:state"] == "unknown") | (scores[f"{arm_b}:state"] == "unknown")
+    a_wins, (colour_a, _, mark_a), (colour_b, _, mark_b) = (
+        scores[arm_a] > scores[arm_b],
+        _style(arms, arm_a),
+        _style(arms, arm_b),
+    )
+    base = {"size": 9, "opacity": 0.85, "line": {"width": 1, "color": "rgba(255,255,255,0.7)"}}
+    bare = {"size": 9, "color": INK, "line": {"width": 2}}
+    return [
+        (f"{labels[arm_b]} higher", both & ~a_wins, {**base, "color": colour_b, "symbol": mark_b}),
+        (f"{labels[arm_a]} higher", both & a_wins, {**base, "color": colour_a, "symbol": mark_a}),
+        ("without a score or pruned", ~both & ~unknown, {**bare, "symbol": "x-thin-open"}),
+        ("unknown", unknown, {**bare, "symbol": "circle-open"}),
+    ]
+
+
+def _hover(part: pd.DataFrame, arm_a: str, arm_b: str, labels: Labels, factors: Labels) -> list[str]:
+    def line(row: dict[str, Any], arm: str) -> str:
+        told = f"{row[arm]:.3f}" if pd.notna(row[arm]) else row[f"{arm}:state"]
+        return f"{labels[arm]}: {told}"
+
+    return [
+        "<br>".join(
+            [f"<b>{row['cell']}</b>", line(row, arm_a), line(row, arm_b)]
+            + [f"{label}: {row[name]}" for name, label in factors.items() if name in row]
+        )
+        for row in part.to_dict("records")
+    ]
+
+
+def factor_dots(effects: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.Figure:
+    """Failure rate with its interval at each level of each factor, a panel per factor, a colour per arm."""
+    names = effects["factor"].drop_duplicates().tolist()
+    titles = effects.drop_duplicates("factor")["label"].tolist()
+    rows = (len(names) + 1) // 2
+    figure = make_subplots(
+        rows=rows,
+        cols=2,
+        subplot_titles=titles,
+        shared_yaxes=True,
+        horizontal_spacing=0.06,
+        vertical_spacing=min(0.12, 0.45 / rows),
+    )
+    for i, name in enumerate(names):
+        for arm, table in effects[effects["factor"] == name].groupby("arm", sort=False):
+            trace = _dots(table, str(arm), arms, labels)
+            figure.add_trace(trace.update(showlegend=i == 0), row=i // 2 + 1, col=i % 2 + 1)
+    figure.update_layout(
+        template=TEMPLATE,
+        height=90 + 190 * rows,
+        uirevision="keep",
+        scattermode="group",
+        scattergap=0.75,
+        margin={"t": 72},
+        legend={"y": 1 + 0.13 / rows},
+    )
+    figure.update_xaxes(type="category", fixedrange=True)
+    return figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%", fixedrange=True)
+
+
+def _dots(table: pd.DataFrame, arm: str, arms: Sequence[str], labels: Labels) -> go.Scatter:
+    colour, _, marker = _style(arms, arm)
+    up, down = table["high"] - table["rate"], table["rate"] - table["low"]
+    error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.5, "width": 3, "color": colour}
+    return go.Scatter(
+        x=table["level"],
+        y=table["rate"],
+        mode="markers",
+        name=labels[arm],
+        legendgroup=arm,
+        offsetgroup=arm,
+        marker={"color": colour, "symbol": marker, "size": 9},
+        error_y=error,
+        customdata=table[["failures", "known"]],
+        hovertemplate=f"{labels[arm]}, %{{x}}: %{{customdata[0]}} of %{{customdata[1]}} fail<extra></extra>",
+    )
+
+
+def score_curves(
+    curves: pd.DataFrame, single: pd.DataFrame, arms: Sequence[str], labels: Labels, score_label: str
+) -> go.Figure:
+    """The score over generator steps: median, quartile band and single runs as thin lines, per arm.
+
+    `curves` as `analysis.score_curves` returns it; `single` has arm, trial, step, value, a few runs per arm.
+    """
+    figure = _figure(440, x="generator step", y=score_label)
+    for arm, runs in single.groupby("arm", sort=False):
+        colour, _, _ = _style(arms, str(arm))
+        x, y = _joined(runs)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line={"color": _faint(colour, 0.22), "width": 1},
+            hoverinfo="skip",
+            name=f"{labels[str(arm)]}, single runs",
+            legendgroup=f"{arm} runs",
+        )
+    for arm, curve in curves.groupby("arm", sort=False):
+        colour, dash, _ = _style(arms, str(arm))
+        kept = curve.dropna(subset=["low", "high"])
+        figure.add_traces(_band(kept["step"], kept["low"], kept["high"], colour, str(arm), "linear"))
+        figure.add_scatter(
+            x=curve["step"],
+            y=curve["median"],
+            name=f"{labels[str(arm)]}, median",
+            legendgroup=arm,
+            mode="lines",
+            line={"color": colour, "width": 3, "dash": dash},
+            customdata=curve[["alive", "trials"]],
+            hovertemplate="step %{x}: median %{y:.2f}; %{customdata[0]} of %{customdata[1]} with a score",
+        )
+    return figure
+
+
+def _joined(runs: pd.DataFrame) -> tuple[list[Any], list[Any]]:
+    """All runs as one line with gaps: one trace draws faster than forty."""
+    x: list[Any] = []
+    y: list[Any] = []
+    for _, run in runs.groupby("trial", sort=False):
+        x += [*run["step"].tolist(), None]
+        y += [*run["value"].tolist(), None]
+    return x, y
+
+
+def outcome_flow(flow: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.Figure:
+    """How the planned trials ended.
+
+    A group of bars per outcome, a colour per arm; pruned trials are hatched.
+    """
+    order = flow.groupby("outcome", sort=False)["trials"].sum().sort_values(ascending=False).index.tolist()
+    pruned = flow["decision"] == "pruned"
+    figure = _figure(110 + (26 * len(arms) + 14) * len(order), x="trials")
+    for arm in arms:
+        colour, _, _ = _style(arms, arm)
+        for hatched, rows in ((False, flow[~pruned]), (True, flow[pruned])):
+            count = rows[rows["arm"] == arm].groupby("outcome")["trials"].sum().reindex(order, fill_value=0)
+            if hatched and not count.any():
+                continue
+            pattern = {"shape": "/" if hatched else "", "size": 6, "solidity": 0.35, "fgcolor": "#ffffff"}
+            figure.add_bar(
+                x=count,
+                y=order,
+                orientation="h",
+                name=labels[arm] + (", pruned" if hatched else ""),
+                offsetgroup=arm,
+                marker={"color": colour, "pattern": pattern},
+                text=count.map(lambda n: str(n) if n else ""),
+                textposition="auto",
+                hovertemplate="%{y}: %{x}<extra>%{fullData.name}</extra>",
+            )
+    figure.update_layout(barmode="stack", bargap=0.25)
+    return figure.update_yaxes(autorange="reversed", fixedrange=True).update_xaxes(fixedrange=True)
+
+
+def ranking_dots(ranking: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.Figure:
+    """Mean success rate over the thresholds per arm with its interval, the best on top."""
+    figure = _figure(110 + 40 * len(ranking), x="mean success rate over the thresholds", showlegend=False)
+    for row in ranking.to_dict("records"):
+        colour, _, marker = _style(arms, row["arm"])
+        error = {
+            "type": "data",
+            "array": [row["high"] - row["mean_rate"]],
+            "arrayminus": [row["mean_rate"] - row["low"]],
+        }
+        figure.add_scatter(
+            x=[row["mean_rate"]],
+            y=[labels[row["arm"]]],
+            mode="markers",
+            name=labels[row["arm"]],
+            marker={"color": colour, "symbol": marker, "size": 11},
+            error_x={**error, "color": colour},
+        )
+    return figure.update_xaxes(range=[0, 1], tickformat=".0%").update_yaxes(autorange="reversed")

@@ -1,0 +1,129 @@
+"""The design card: everything that a reader of the records needs to know of a run, as plain JSON (`plan.json`)."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import gansweep
+from gansweep.parts import content_id, describe
+from gansweep.space import Choice
+from gansweep.study import Plan, Selection
+
+PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
+NUMERIC_SOURCES = ("data", "losses", "metrics", "models", "optimizers.py", "randomness.py", "training.py", "trial.py")
+
+
+def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifier: dict[str, Any]) -> dict[str, Any]:
+    """The card of one run of a study. `data` and `classifier` say what was prepared for it."""
+    study = plan.study
+    metric = study.metrics[0]
+    size = study.space_size
+    preset = study.presets[selection.preset].description if selection.preset else "The study as declared."
+    card = {
+        "study": study.name,
+        "run": selection.run_name(study),
+        "preset": selection.preset,
+        "preset_description": preset,
+        "question": study.question,
+        "source": study.source,
+        "caveats": list(study.caveats),
+        "seed": study.seed,
+        "draws": study.draws,
+        "planned": len(plan),
+        "space_size": int(size) if size != float("inf") else None,
+        "score": metric.name,
+        "score_label": metric.name.replace("_", " ").title(),
+        "protocol": metric.protocol(classifier["hash"], weights="ema" if study.baseline.ema_decay else "raw"),
+        "thresholds": list(study.thresholds),
+        "factors": {
+            path: {"label": study.label(path), "values": list(space.options) if isinstance(space, Choice) else None}
+            for path, space in study.space.items()
+        },
+        "arms": {arm: {"label": study.label(arm), "changes": changes} for arm, changes in study.arm_changes().items()},
+        "baseline": study.baseline_fields(),
+        "pruning": {"rules": [_words(rule) for rule in study.rules], "audit_fraction": study.audit_fraction},
+        "data": data,
+        "classifier": classifier,
+        "design": plan.design(),
+        "provenance": provenance(),
+        "trials": [
+            {
+                "trial": trial.id,
+                "cell": trial.cell,
+                "arm": trial.arm,
+                "seed": trial.config.seed,
+                "position": trial.position,
+                "factors": dict(trial.factors),
+            }
+            for trial in plan
+        ],
+    }
+    return card | {"design_hash": content_id({key: card[key] for key in ("design", "data", "protocol")} | {"code": numeric_code()})}
+
+
+def _words(rule: Any) -> str:
+    fields = {key: value for key, value in describe(rule).items() if key != "part"}
+    return f"{type(rule).__name__}({', '.join(f'{key}={value}' for key, value in fields.items())})"
+
+
+def numeric_code() -> str:
+    """A hash of the code that can change a trial's numbers; comments and docstrings do not count."""
+    root = Path(gansweep.__file__).parent
+    files = [file for name in NUMERIC_SOURCES for file in sorted([root / name] if name.endswith(".py") else (root / name).glob("*.py"))]
+    digest = hashlib.sha256()
+    for file in files:
+        tree = ast.parse(file.read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+                node.value.value = ""
+        digest.update(file.name.encode() + ast.dump(tree).encode())
+    return digest.hexdigest()[:12]
+
+
+def provenance() -> dict[str, Any]:
+    """Where and with what this runs."""
+    return {
+        "commit": _commit(),
+        "gansweep": metadata.version("gansweep"),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "hardware": _hardware(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["gansweep", *sys.argv[1:]]),
+    }
+
+
+def _commit() -> str:
+    """The commit of gansweep's source, marked if files differ from it; "released" outside a checkout."""
+    folder = Path(gansweep.__file__).parent
+    try:
+        ask = {"cwd": folder, "capture_output": True, "text": True, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **ask).stdout.strip()  # type: ignore[call-overload]
+        changed = subprocess.run(["git", "status", "--porcelain", "."], **ask).stdout.strip()  # type: ignore[call-overload]
+    except (OSError, subprocess.CalledProcessError):
+        return "released"
+    return f"{commit} with local changes" if changed else str(commit)
+
+
+def _hardware() -> str:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return ", ".join([f"{os.cpu_count()} CPUs ({_cpu_model()})", f"{memory:.0f} GiB", *(gpus or ["no GPU"])])
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,247 @@
+"""The one owner of a sweep: hands out trials, takes reports, decides, and writes every record.
+
+Executors are thin: they ask `next`, pass on what workers say to `take`, and say `lost` when a worker died. Everything that
+must survive is in the trials' directories before it is anywhere else, so a new driver goes on where this one was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansweep.launch.trial_dir import TrialDir
+from gansweep.launch.worker import Assignment, Report
+from gansweep.randomness import derive_seed
+from gansweep.records import Recorder
+from gansweep.search import Search, ending
+from gansweep.stability import Decision, Status, Stream, Verdict, first_finding
+from gansweep.study import Plan, PlannedTrial
+
+log = logging.getLogger(__name__)
+MAX_ATTEMPTS = 4
+
+
+class Live:
+    """A trial that is under way."""
+
+    def __init__(self, planned: PlannedTrial, directory: TrialDir) -> None:
+        self.planned, self.directory = planned, directory
+        self.rows = directory.history()
+        self.audit: dict[str, Any] = {}
+        self.started_ms = self.rows[0]["time_ms"] if self.rows else _now_ms()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the first report says beside its numbers: device and fingerprints."""
+        return self.rows[0]["facts"] if self.rows else {}
+
+    @property
+    def last_step(self) -> int:
+        return self.rows[-1]["step"] if self.rows else 0
+
+
+class Driver:
+    """Runs a plan to its end, one decision at a time. Single-threaded."""
+
+    def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocol: str) -> None:
+        self.plan, self.folder, self.search, self.recorder, self.protocol = plan, folder, search, recorder, protocol
+        self.study = plan.study
+        self.outcomes: dict[str, dict[str, Any]] = {}
+        self.live: dict[str, Live] = {}
+        self.interrupted: dict[str, Live] = {}
+        self.waiting: deque[PlannedTrial] = deque()
+        self.stopping = False
+        self.ended_before = 0
+        self._reconcile()
+
+    # --- what executors call
+
+    def next(self) -> Assignment | None:
+        """The next attempt to make; None if nothing can start now."""
+        if self.stopping or not self.waiting:
+            return None
+        planned = self.waiting.popleft()
+        live = self.live[planned.id] = self.interrupted.pop(planned.id, None) or self._begin(planned)
+        return Assignment(
+            trial=planned.id,
+            arm=planned.arm,
+            factors=dict(planned.factors),
+            seed=planned.config.seed,
+            attempt=live.directory.begin(),
+            recorded_step=live.last_step,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is under way and nothing will start."""
+        return not self.live and (self.stopping or not self.waiting)
+
+    def take(self, trial: str, report: Report) -> bool:
+        """Take a worker's report. True if the trial shall stop."""
+        live = self.live[trial]
+        if report.failure is not None:
+            self._end(live, {"status": Status.FAILED, "failure": report.failure, "error": report.error})
+            return True
+        assert report.row is not None
+        if report.row["step"] > live.last_step:
+            row = report.row if live.rows else {**report.row, "facts": report.facts}
+            live.rows.append(row)
+            live.directory.append(row)
+            samples = (live.directory.path / "samples.png").read_bytes() if report.samples else None
+            self.recorder.report(trial, row, samples)
+            self.search.report(trial, row)
+        if report.cancelled:
+            self._cancel(self.live.pop(trial))
+            return True
+        return self._decide(live, over=report.over)
+
+    def lost(self, trial: str, why: str) -> None:
+        """The worker of a trial died: another attempt, until there were too many."""
+        live = self.live[trial]
+        log.warning("trial %s lost its worker: %s", trial, why)
+        if live.directory.attempts() >= MAX_ATTEMPTS:
+            self._end(live, {"status": Status.FAILED, "failure": "lost", "error": why[-2000:]})
+        elif self.stopping:
+            self._cancel(self.live.pop(trial))
+        else:
+            self.interrupted[trial] = self.live.pop(trial)
+            self.waiting.appendleft(live.planned)
+
+    def stop(self) -> None:
+        """Start nothing more, and have every worker save its state at its next report."""
+        self.stopping = True
+        (self.folder / "cancel").touch()
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are planned, done, failed, cancelled, running and not started; they add up."""
+        states = Counter(str(outcome["status"]) for outcome in self.outcomes.values())
+        counts = {name: states[name] for name in ("done", "failed")}
+        stopped = len(self.interrupted) if self.stopping else 0
+        counts |= {"cancelled": stopped, "running": len(self.live)}
+        return {"planned": len(self.plan), **counts, "not_started": len(self.plan) - sum(counts.values())}
+
+    # --- how a trial goes on
+
+    def _reconcile(self) -> None:
+        """Bring the records to what the trial directories say, then queue what has not ended."""
+        (self.folder / "cancel").unlink(missing_ok=True)
+        under_way: list[PlannedTrial] = []
+        fresh: list[PlannedTrial] = []
+        for planned in self.plan:
+            directory = TrialDir(self.folder / "trials" / planned.id)
+            if outcome := directory.outcome():
+                self.outcomes[planned.id] = outcome
+                self.ended_before += 1
+                if not self.recorder.has_end(planned.id) or planned.id in self.search.running:
+                    self._record_end(self._begin(planned), outcome)
+            elif directory.attempts():
+                live = self.live[planned.id] = self._begin(planned)
+                over = live.last_step == planned.config.steps
+                if not (live.rows and self._decide(live, over=over)):
+                    self.interrupted[planned.id] = self.live.pop(planned.id)
+                    under_way.append(planned)
+            else:
+                fresh.append(planned)
+        self.waiting.extend([*under_way, *fresh])
+
+    def _begin(self, planned: PlannedTrial) -> Live:
+        """A trial's live form, with everything it has reported so far in every record."""
+        live = Live(planned, TrialDir(self.folder / "trials" / planned.id))
+        shown = {"trial": planned.id, "cell": planned.cell, "arm": planned.arm, "position": planned.position}
+        self.recorder.start({**shown, "seed": planned.config.seed}, planned.config.flat(), live.started_ms)
+        self.search.start(planned.id, {**planned.factors, "arm": planned.arm}, self.study.space, list(self.study.arms))
+        for number, row in enumerate(live.rows, start=1):
+            self.recorder.report(planned.id, row)
+            self.search.report(planned.id, row)
+            finding = None if live.audit else first_finding(self.study.rules, Stream(live.rows[:number]), ended=False)
+            if finding and number < len(live.rows):
+                live.audit = {"decision_rule": finding.rule, "decision_step": row["step"]}
+        return live
+
+    def _decide(self, live: Live, *, over: bool) -> bool:
+        """End the trial if it is over or a rule says so. True if it has ended."""
+        finding = first_finding(self.study.rules, Stream(live.rows), ended=over)
+        if not over and self.search.would_prune(live.planned.id):
+            rule = finding.rule if finding else type(self.search.study.pruner).__name__
+            if (finding and finding.settled) or not self._is_audited(live.planned.id):
+                self._end(live, self._judged(live, finding, Decision.PRUNED, rule))
+                return True
+            live.audit = live.audit or {"decision_rule": rule, "decision_step": live.last_step}
+        if over:
+            # a settled finding is an end that nothing decided: the trial cannot go on
+            stopped = finding is not None and finding.settled and live.last_step < live.planned.config.steps
+            decision = Decision.PRUNED if stopped else Decision.AUDITED if live.audit else Decision.COMPLETED
+            outcome = self._judged(live, finding, decision, finding.rule if stopped and finding else None)
+            self._end(live, outcome | live.audit)
+        return over
+
+    def _is_audited(self, trial: str) -> bool:
+        """A coin that depends on the trial's id only, so that a resumed study tosses it the same."""
+        return derive_seed(trial, "audit", bits=32) / 2**32 < self.study.audit_fraction
+
+    def _judged(self, live: Live, finding: Any, decision: Decision, rule: str | None) -> dict[str, Any]:
+        trained = {"verdict": Verdict.TRAINED, "verdict_step": live.last_step, "evidence": "no rule found a failure"}
+        found = finding and {
+            "verdict": finding.verdict,
+            "verdict_step": finding.step,
+            "evidence": finding.evidence,
+        }
+        pruned = {"decision_rule": rule, "decision_step": live.last_step} if decision is Decision.PRUNED else {}
+        return {"status": Status.DONE, "decision": decision, **(found or trained), **pruned}
+
+    def _end(self, live: Live, outcome: Mapping[str, Any]) -> None:
+        """Write the end to the trial's directory first, then to every record."""
+        whole = {**self._summary(live), **outcome}
+        live.directory.end(whole)
+        self._record_end(live, whole)
+        del self.live[live.planned.id]
+        self.outcomes[live.planned.id] = whole
+
+    def _record_end(self, live: Live, outcome: Mapping[str, Any]) -> None:
+        trial, score = live.planned.id, outcome.get(self.study.metrics[0].name)
+        self.recorder.end(trial, outcome, outcome["ended_at"])
+        shown = ("status", "failure", "verdict", "evidence", "decision", "decision_rule")
+        why = {name: str(outcome[name]) for name in shown if outcome.get(name)}
+        state = ending(outcome["status"], outcome.get("decision"), score)
+        self.search.end(trial, state, score, why)
+
+    def _cancel(self, live: Live) -> None:
+        self.interrupted[live.planned.id] = live
+        self.recorder.end(live.planned.id, {**self._summary(live), "status": Status.CANCELLED}, _now_ms())
+
+    def _summary(self, live: Live) -> dict[str, Any]:
+        """The trial's numbers: last report, final and best score, seconds, and what it ran on."""
+        last = live.rows[-1] if live.rows else {}
+        stream = Stream(live.rows)
+        summary: dict[str, Any] = {
+            "protocol": self.protocol,
+            "step": last.get("step"),
+            "images_seen": last.get("images_seen"),
+            "train_seconds": last.get("seconds"),
+            "evaluate_seconds": last.get("evaluate_seconds"),
+            "record_seconds": last.get("record_seconds"),
+            "attempts": live.directory.attempts(),
+            "started_at": live.started_ms,
+            "ended_at": _now_ms(),
+            **live.facts,
+        }
+        for metric in self.study.metrics:
+            values = stream[metric.name]
+            final = last.get(metric.name)
+            if final is not None and np.isfinite(final):
+                summary |= {metric.name: final, f"{metric.name}_std": last.get(f"{metric.name}_std")}
+            if np.isfinite(values).any():
+                best = int(np.nanargmax(values))
+                summary |= {f"{metric.name}_best": float(values[best])}
+                summary |= {f"{metric.name}_best_step": live.rows[best]["step"]}
+        return summary
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

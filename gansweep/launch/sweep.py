@@ -1,0 +1,227 @@
+"""From a study file to an ended sweep: prepare, check, hand out, record. The same call again goes on where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gansweep import records
+from gansweep.data.cache import open_images, prepare
+from gansweep.launch import inline
+from gansweep.launch.card import design_card
+from gansweep.launch.console import LiveTable
+from gansweep.launch.driver import Driver
+from gansweep.launch.trial_dir import write_atomically
+from gansweep.launch.worker import Workplace, resolve_device
+from gansweep.metrics.inception_score import real_score
+from gansweep.parts import content_id, flatten
+from gansweep.search import Search, VerdictPruner
+from gansweep.study import Plan, Selection
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how to run; nothing here changes a number. `workers` None: one per CPU, on a cluster all there is."""
+
+    home: Path
+    tracking_uri: str | None = None
+    executor: str = "tune"
+    workers: int | None = None
+    gpus_per_trial: float = 0.0
+    address: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The tracking store."""
+        return self.tracking_uri or records.default_uri(self.home)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a launch leaves: the run's name, its counts, and what the tracking server refused, if anything."""
+
+    run: str
+    counts: dict[str, int]
+    unrecorded: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial has ended."""
+        return self.counts["done"] + self.counts["failed"] == self.counts["planned"]
+
+
+def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
+    """Carry out a study. Bad input is a `ValueError` before any work; Ctrl-C ends it early, with everything saved."""
+    study = selection.study()
+    plan = study.plan()
+    if settings.tracking_uri is not None:
+        records.check_reachable(settings.tracking_uri)
+    device = resolve_device("cuda" if settings.gpus_per_trial else "cpu" if settings.executor == "tune" else "auto")
+    run = selection.run_name(study)
+    folder = settings.home.resolve() / "studies" / run
+    (folder / "trials").mkdir(parents=True, exist_ok=True)
+    with _only_driver(folder), _log_file(folder / "launch.log"):
+        say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
+        workplace, card = _prepare(plan, selection, settings.home.resolve(), folder, str(device), say)
+        _check_design(folder / "design.json", card)
+        workers = settings.workers or (os.cpu_count() or 1)
+        with _executor(settings, workplace, workers, folder, say) as execute:
+            recorder = records.Recorder(settings.uri, settings.home, card)
+            search = Search(folder / "optuna.journal", run, VerdictPruner(*study.rules), study.metrics[0].name)
+            driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
+            if driver.ended_before:
+                say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
+            with _interruptible(driver, say), LiveTable(console, driver, run, workers) as table:
+                execute(driver, table.show)
+            complete = driver.counts()["not_started"] == driver.counts()["cancelled"] == 0
+            unrecorded = recorder.close(finished=complete)
+        return Swept(run, driver.counts(), unrecorded)
+
+
+def _prepare(
+    plan: Plan, selection: Selection, home: Path, folder: Path, device: str, say: Callable[[str], None]
+) -> tuple[Workplace, dict[str, Any]]:
+    """Decode every data set and train every classifier that the plan needs, unless the caches hold them."""
+    metrics = plan.study.metrics
+    data: dict[str, Path] = {}
+    classifiers: dict[str, tuple[Path, ...]] = {}
+    for dataset in {content_id(trial.config.data): trial.config.data for trial in plan}.values():
+        key = content_id(dataset)
+        data[key] = prepare(dataset, home / "data")
+        images = open_images(data[key])
+        say(f"data: {images.name}, {len(images.train_labels)} training images of {images.size}x{images.size}")
+        classifiers[key] = tuple(m.classifier.prepare(images, home / "classifiers", device, say) for m in metrics)
+    main = content_id(plan.study.baseline.data)
+    images = open_images(data[main])
+    workplace = Workplace(selection, folder, data, classifiers, device)
+    judge = metrics[0].classifier.load(classifiers[main][0], device)
+    # a set smaller than the protocol's n is scored whole; the number is recorded beside the score
+    num_real = min(metrics[0].num_samples, len(images.train_labels))
+    real = real_score(dataclasses.replace(metrics[0], num_samples=num_real), judge, images)[metrics[0].name]
+    classifier = {
+        "name": judge.name,
+        "hash": judge.hash,
+        "test_accuracy": judge.test_accuracy,
+        "num_test": len(images.test_labels),
+        "real_score": real,
+        "real_images": num_real,
+    }
+    described = {
+        "name": images.name,
+        "content": images.content,
+        "images": len(images.train_labels),
+        "size": images.size,
+        "channels": images.channels,
+        "classes": len(images.classes),
+    }
+    return workplace, design_card(plan, selection, described, classifier)
+
+
+@contextlib.contextmanager
+def _executor(
+    settings: Settings, workplace: Workplace, workers: int, folder: Path, say: Callable[[str], None]
+) -> Iterator[Callable[[Driver, Callable[[], None]], None]]:
+    """The function that carries a driver's plan to its end, with Ray started and stopped around it where it is used."""
+    if settings.executor == "inline":
+        yield lambda driver, show: inline.run(driver, workplace, show)
+        return
+    from gansweep.launch import tune
+
+    say("starting Ray")
+    tune.start(settings.address, workers, settings.gpus_per_trial)
+    concurrent = settings.workers if settings.address else workers
+    try:
+        yield lambda driver, show: tune.run(
+            driver, workplace, show, workers=concurrent, gpus=settings.gpus_per_trial, scratch=folder
+        )
+    finally:
+        tune.stop()
+
+
+def _check_design(file: Path, card: dict[str, Any]) -> None:
+    """Refuse to mix two designs under one name: name what differs and how to go on."""
+    now = {key: card[key] for key in ("design_hash", "design", "data", "protocol")}
+    if not file.exists():
+        write_atomically(file, json.dumps(now, indent=1, sort_keys=True).encode())
+        return
+    before = json.loads(file.read_bytes())
+    if before["design_hash"] == now["design_hash"]:
+        return
+    old, new = ([f"{k} = {v}" for k, v in sorted(flatten(d).items()) if k != "design_hash"] for d in (before, now))
+    changed = [line for line in difflib.unified_diff(old, new, lineterm="", n=0) if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    what = "\n  ".join(changed[:20]) or "the code that makes the numbers (losses, models, training, data or metrics)"
+    raise ValueError(
+        f"the design of {card['run']} has changed since it was started:\n  {what}\n"
+        f"restore it to go on, or start anew with another --home, or delete {file.parent}"
+    )
+
+
+@contextlib.contextmanager
+def _only_driver(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; a second driver is refused."""
+    with open(folder / "driver.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"another gansweep launch is running {folder.name} (it holds {lock.name})") from error
+        yield
+
+
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Send logging, warnings and whatever Ray's processes print to the log file; the console keeps its own handle."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    with open(path, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, saved in zip((1, 2), kept, strict=True):
+            os.dup2(saved, number)
+            os.close(saved)
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _interruptible(driver: Driver, say: Callable[[str], None]) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) stops at the next reports, the second at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        if driver.stopping:
+            raise KeyboardInterrupt
+        driver.stop()
+        say("stopping: every running trial saves its state at its next report; Ctrl-C again stops at once")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,188 @@
+"""Carries out one trial after another and reports: evaluation, sample grids and saved states around the training loop.
+
+A worker is told a study file and a trial's cell and arm, rebuilds the configuration and checks its id. It knows neither
+Ray nor Optuna nor MLflow; whoever iterates over `run` decides whether the trial goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansweep.data.cache import open_images, to_uint8
+from gansweep.launch.trial_dir import TrialDir, write_atomically
+from gansweep.parts import content_id
+from gansweep.study import Selection
+from gansweep.training import TrainState, fingerprints, sample, train
+from gansweep.trial import TrialConfig
+
+SAMPLES_SHOWN = 64
+STATE_EVERY_SECONDS = 10.0
+STATE_MAX_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What every worker of a launch shares: the study, where things are, and what was prepared for it.
+
+    `data` maps the content id of a data set's part to its cache entry; `classifiers` the same to a prepared classifier
+    for each of the study's metrics.
+    """
+
+    selection: Selection
+    folder: Path
+    data: Mapping[str, Path]
+    classifiers: Mapping[str, tuple[Path, ...]]
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt at one trial. `recorded_step` is the last step that is in the trial's history."""
+
+    trial: str
+    arm: str
+    factors: Mapping[str, Any]
+    seed: int
+    attempt: int
+    recorded_step: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker says: a history row, or why there is none. `over` says that no more will come."""
+
+    row: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    samples: bool = False
+    over: bool = False
+    cancelled: bool = False
+    failure: str | None = None
+    error: str | None = None
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes CUDA where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+class Worker:
+    """Runs trials of one study. The data and the classifiers are loaded once and stay on the device."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        # one thread per trial: two are no faster at these sizes, and sums then have one order everywhere
+        torch.set_num_threads(1)
+        self.workplace = workplace
+        self.study = workplace.selection.study()
+        self.device = resolve_device(workplace.device)
+        self._images: dict[str, Tensor] = {}
+        self._classifiers: dict[Path, Any] = {}
+
+    def run(self, assignment: Assignment) -> Iterator[Report]:
+        """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew."""
+        try:
+            yield from self._run(assignment)
+        except torch.OutOfMemoryError as error:
+            yield Report(over=True, failure="oom", error=str(error)[-2000:])
+        except Exception:
+            yield Report(over=True, failure="crashed", error=traceback.format_exc()[-4000:])
+
+    def _run(self, assignment: Assignment) -> Iterator[Report]:
+        config = self.study.resolve(assignment.factors, assignment.arm, assignment.seed)
+        if config.id != assignment.trial:
+            raise ValueError(f"trial {assignment.trial} is {config.id} here: the study file or gansweep differs")
+        directory = TrialDir(self.workplace.folder / "trials" / assignment.trial)
+        key = content_id(config.data)
+        images = self._load_images(key)
+        state = TrainState.build(config, channels=images.shape[1], size=images.shape[2], device=self.device)
+        facts = {"device": _device_name(self.device), **fingerprints(config, state, images, self.device)}
+        spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
+        if saved := directory.load_state(self.device):
+            state.load_state_dict(saved["train"])
+            spent = saved["spent"]
+        saved_at, cost = time.monotonic(), 0.0
+        for step in train(config, state, images, self.device):
+            finite = step.nonfinite_step is None
+            evaluate = finite and (step.step % config.evaluate_every == 0 or step.step == config.steps)
+            scores, grid = self._evaluate(config, state, key, spent) if evaluate else ({}, None)
+            # what was recorded before an interruption is computed again, bit for bit, and not reported again
+            if step.step <= assignment.recorded_step:
+                continue
+            started = time.monotonic()
+            over = not finite or step.step == config.steps
+            cancelled = not over and (self.workplace.folder / "cancel").exists()
+            due = started - saved_at > max(STATE_EVERY_SECONDS, cost / STATE_MAX_SHARE)
+            if cancelled or (due and not over):
+                directory.save_state({"train": state.state_dict(), "spent": spent}, assignment.attempt)
+                saved_at = time.monotonic()
+                cost = saved_at - started
+            if grid is not None:
+                write_atomically(directory.path / "samples.png", grid)
+            row = {
+                "step": step.step,
+                "images_seen": step.images_seen,
+                "seconds": step.seconds,
+                **step.scalars,
+                **scores,
+                "nonfinite_step": step.nonfinite_step,
+                "time_ms": time.time_ns() // 1_000_000,
+                **spent,
+            }
+            yield Report(row=row, facts=facts, samples=grid is not None, over=over or cancelled, cancelled=cancelled)
+            spent["record_seconds"] += time.monotonic() - started
+
+    def _evaluate(
+        self, config: TrialConfig, state: TrainState, key: str, spent: dict[str, float]
+    ) -> tuple[dict[str, float], bytes]:
+        """Every score of the study on fresh samples in evaluation mode, and a sample grid as PNG."""
+        started = time.monotonic()
+        num = max(metric.num_samples for metric in self.study.metrics)
+        samples = sample(config, state, max(num, SAMPLES_SHOWN), self.device)
+        scores: dict[str, float] = {}
+        if not torch.isfinite(samples).all():
+            scores = {metric.name: float("nan") for metric in self.study.metrics}
+        pixels = to_uint8(samples)
+        if not scores:
+            for metric, path in zip(self.study.metrics, self.workplace.classifiers[key], strict=True):
+                scores |= metric.score(pixels[: metric.num_samples], self._load_classifier(metric, path))
+        grid = sample_grid(pixels[:SAMPLES_SHOWN])
+        spent["evaluate_seconds"] += time.monotonic() - started
+        return scores, grid
+
+    def _load_images(self, key: str) -> Tensor:
+        if key not in self._images:
+            images = torch.from_numpy(open_images(self.workplace.data[key]).train_images)
+            self._images[key] = images.to(self.device)
+        return self._images[key]
+
+    def _load_classifier(self, metric: Any, path: Path) -> Any:
+        if path not in self._classifiers:
+            self._classifiers[path] = metric.classifier.load(path, self.device)
+        return self._classifiers[path]
+
+
+def sample_grid(pixels: Tensor) -> bytes:
+    """A PNG of uint8 images [n, channels, height, width] in rows of eight."""
+    from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
+
+    buffer = io.BytesIO()
+    to_pil_image(make_grid(pixels.cpu(), nrow=8, padding=1, pad_value=255)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

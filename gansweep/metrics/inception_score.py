@@ -1,0 +1,102 @@
+"""The Inception Score as a metric: how many samples, which classifier, and the protocol that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansweep.data.cache import Images, to_uint8
+from gansweep.metrics.classifier import BATCH_SIZE, LoadedClassifier, TrainedClassifier, some_rows
+from gansweep.metrics.entropy import inception_score
+from gansweep.metrics.inception import Inception2015
+from gansweep.parts import at_least, part
+
+__all__ = ["InceptionScore", "Sampler", "inception_score", "real_score"]
+
+Sampler = Callable[[int], Iterator[Tensor]]
+"""Given a batch size, yields batches of images [n, C, H, W]: uint8, or floats in [-1, 1]."""
+
+
+@part
+class InceptionScore:
+    """The Inception Score of `num_samples` images over `num_splits` splits, shuffled with `seed`.
+
+    With a `TrainedClassifier` it is the score of a data set's own classes (at most their number) and cannot
+    be compared with published scores; `Inception2015(weights=PATH)` is the published network.
+    """
+
+    num_samples: int = 2000
+    num_splits: int = 1
+    classifier: TrainedClassifier | Inception2015 = TrainedClassifier()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(self, num_splits=1, seed=0)
+        at_least(self, num_samples=2 * self.num_splits)
+
+    @property
+    def name(self) -> str:
+        """`inception_score`."""
+        return "inception_score"
+
+    def protocol(self, classifier_hash: str, *, weights: str = "raw") -> dict[str, Any]:
+        """How the score is made, for the record; `weights` is `raw` or `ema` (averaged generator).
+
+        Scores with different protocols are different quantities.
+        """
+        if weights not in ("raw", "ema"):
+            raise ValueError(f"weights = {weights!r} must be 'raw' or 'ema'")
+        return {
+            "metric": self.name,
+            "num_samples": self.num_samples,
+            "num_splits": self.num_splits,
+            "shuffle_seed": self.seed,
+            "classifier": self.classifier.name,
+            "classifier_hash": classifier_hash,
+            "resize": self.classifier.resize,
+            "dtype": "uint8 images, float32 logits, float64 score",
+            "generator_mode": "eval",
+            "weights": weights,
+            "library": self.classifier.library,
+        }
+
+    def score(self, samples: Tensor | Sampler, classifier: LoadedClassifier) -> dict[str, float]:
+        """`{"inception_score": mean, "inception_score_std": std}` of the first `num_samples` samples.
+
+        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches; floats in [-1,
+        1] are quantised to uint8. The caller puts the generator into evaluation mode. `ValueError` if there
+        are too few samples or if any is not finite. The logits cross to the host once.
+        """
+        batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
+        mean, std = inception_score(
+            self._logits(batches, classifier).cpu().numpy(), self.num_splits, self.seed
+        )
+        return {self.name: mean, f"{self.name}_std": std}
+
+    @torch.inference_mode()
+    def _logits(self, batches: Iterator[Tensor], classifier: LoadedClassifier) -> Tensor:
+        rows, wanted = [], self.num_samples
+        for batch in batches:
+            images = to_uint8(batch) if batch.is_floating_point() else batch
+            rows.append(classifier.logits(images[:wanted]))
+            wanted -= len(rows[-1])
+            if wanted == 0:
+                return torch.cat(rows)
+        raise ValueError(f"{self.name} needs {self.num_samples} samples and got {self.num_samples - wanted}")
+
+
+def real_score(
+    metric: InceptionScore, classifier: LoadedClassifier, images: Images, split: str = "train"
+) -> dict[str, float]:
+    """The score of real images (`split`: `train` or `test`) under the metric's own samples and splits.
+
+    It is what a perfect generator would reach. `ValueError` if the split has fewer images than `num_samples`.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split = {split!r} must be 'train' or 'test'")
+    pixels = images.train_images if split == "train" else images.test_images
+    rows = some_rows(len(pixels), metric.num_samples, metric.seed)
+    return metric.score(torch.from_numpy(pixels[rows]), classifier)

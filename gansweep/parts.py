@@ -1,0 +1,144 @@
+"""The one pattern of the package: a part is a frozen, keyword-only dataclass whose fields are its hyperparameters.
+
+A part is described by its class name and its fields, so it can be hashed, flattened into record columns and changed
+field by field. A name that does not exist is a `ValueError` with the nearest name that does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+def misspelt(kind: str, name: object, valid: Iterable[object]) -> ValueError:
+    """The error for a name that is not one of `valid`: names it, and the nearest valid one."""
+    names = [str(v) for v in valid]
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}"
+    return ValueError(f"{kind} {str(name)!r} does not exist; {hint}")
+
+
+def one_of(owner: object, field: str, valid: Iterable[object]) -> None:
+    """Raise `ValueError` unless the field's value is one of `valid`."""
+    value = getattr(owner, field)
+    if value not in (options := list(valid)):
+        raise misspelt(f"{type(owner).__name__}.{field} =", value, options)
+
+
+def at_least(owner: object, **bounds: float) -> None:
+    """Raise `ValueError` unless each named field is a number not below its bound."""
+    for field, bound in bounds.items():
+        value = getattr(owner, field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= bound:
+            raise ValueError(f"{type(owner).__name__}.{field} = {value!r} must be a number >= {bound}")
+
+
+def above(owner: object, **bounds: float) -> None:
+    """Raise `ValueError` unless each named field is a number above its bound."""
+    for field, bound in bounds.items():
+        value = getattr(owner, field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > bound:
+            raise ValueError(f"{type(owner).__name__}.{field} = {value!r} must be a number > {bound}")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def part(cls: type[T]) -> type[T]:
+    """Make `cls` a part."""
+    cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    built_init = cls.__init__
+
+    def __init__(self: Any, *args: Any, **fields: Any) -> None:
+        names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for name in fields:
+            if name not in names:
+                raise misspelt(f"field of {cls.__name__}", name, names)
+        if args:
+            raise ValueError(f"{cls.__name__} takes its fields by name: {', '.join(names)}")
+        missing = [
+            f.name
+            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+            if f.name not in fields
+            and f.default is dataclasses.MISSING
+            and f.default_factory is dataclasses.MISSING
+        ]
+        if missing:
+            raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
+        built_init(self, **fields)
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    return cls
+
+
+def is_part(value: object) -> bool:
+    """Whether `value` is a part (an instance, not the class)."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def describe(value: Any) -> Any:
+    """`value` as plain JSON: a part becomes its fields plus its class name under `part`."""
+    if is_part(value):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"part": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(k): describe(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [describe(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{value!r} cannot be recorded: use a part, a number, a string, a list or None")
+
+
+def flatten(value: Any) -> dict[str, Any]:
+    """The part's description as dotted names: `{"generator": "DCGANGenerator", "generator.depth": 4, ...}`."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, node: Any) -> None:
+        if isinstance(node, dict):
+            if "part" in node and prefix:
+                flat[prefix] = node["part"]
+            for key, child in node.items():
+                if key != "part":
+                    walk(f"{prefix}.{key}" if prefix else key, child)
+        else:
+            flat[prefix] = json.dumps(node) if isinstance(node, list) else node
+
+    walk("", describe(value))
+    return flat
+
+
+def content_id(value: Any, length: int = 12) -> str:
+    """The first hex digits of the SHA-256 of the description's canonical JSON."""
+    text = json.dumps(describe(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def override(value: T, changes: Mapping[str, Any]) -> T:
+    """A copy of the part with the fields at the dotted paths replaced, all at once and parents before their fields.
+
+    So a change of `constraint` and one of `constraint.weight` go together in either order, and no half-changed part is
+    ever checked. An unknown name raises with the nearest one.
+    """
+    if not changes:
+        return value
+    if not is_part(value):
+        raise ValueError(f"{next(iter(changes))!r} cannot be set on {value!r}, which has no fields")
+    names = [f.name for f in dataclasses.fields(value)]  # type: ignore[arg-type]
+    whole: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
+    for path, new in changes.items():
+        head, _, rest = path.partition(".")
+        if head not in names:
+            raise misspelt(f"field of {type(value).__name__}", head, names)
+        if rest:
+            inner.setdefault(head, {})[rest] = new
+        else:
+            whole[head] = new
+    for head, nested in inner.items():
+        whole[head] = override(whole.get(head, getattr(value, head)), nested)
+    return dataclasses.replace(value, **whole)  # type: ignore[type-var]

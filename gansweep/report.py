@@ -1,0 +1,204 @@
+"""Sections of results become one self-contained HTML page, or Markdown.
+
+The page needs no network: Plotly is embedded once, pictures are base64 and no address outside the page is
+named. An interrupted or empty study renders too and says what is missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gansweep.page import Picture, Results, Section, Table, arm_labels
+
+
+def render(results: Results, sections: Sequence[Any]) -> list[Section]:
+    """Every section of a study's `report=(...)` as titled text, figures, tables and pictures."""
+    return [section.render(results) for section in sections]
+
+
+def write(results: Results, sections: Sequence[Any], path: str | Path) -> Path:
+    """Write one self-contained HTML page to `path` (its folder is made) and return the path.
+
+    `sections` are the parts of `gansweep.sections`. The page appears whole or not at all.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part_written = target.with_name(f".{target.name}.{os.getpid()}")
+    part_written.write_text(page(results, sections), encoding="utf-8")
+    return part_written.replace(target)
+
+
+def page(results: Results, sections: Sequence[Any]) -> str:
+    """The report as one HTML document."""
+    from jinja2 import Environment, StrictUndefined
+
+    from gansweep import figures
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["slug"] = slug
+    environment.filters["data_uri"] = data_uri
+    environment.filters["csv_uri"] = csv_uri
+    environment.filters["is_number"] = is_number
+    environment.filters["is_numeric"] = lambda values: all(map(is_number, values))
+    environment.filters["figure_json"] = figures.to_json
+    source = resources.files("gansweep").joinpath("templates", "report.html").read_text(encoding="utf-8")
+    rendered = render(results, sections)
+    return environment.from_string(source).render(
+        head=headline(results),
+        sections=rendered,
+        plotly_js=figures.plotly_js() if any(s.figures for s in rendered) else "",
+        config=figures.config_json(),
+    )
+
+
+def markdown(results: Results, sections: Sequence[Any]) -> str:
+    """The report as Markdown: every sentence and table; figures are named by their captions."""
+    head = headline(results)
+    lines = [f"# {head['study']}: {head['question']}", "", *(f"{s}\n" for s in head["sentences"])]
+    for title, card in head["cards"].items():
+        lines += [f"## {title}", "", _markdown_table(["field", "value"], list(card.items())), ""]
+    for section in render(results, sections):
+        lines += [f"## {section.title}", "", *(f"{_cell(t)}\n" for t in section.text)]
+        lines += [f"*Figure: {_cell(d.caption)}*\n" for d in section.figures]
+        for table in section.tables:
+            rows = table.shown.astype(str).to_numpy().tolist()
+            lines += [_markdown_table(list(table.shown.columns), rows), "", f"*{_cell(table.caption)}*", ""]
+        lines += [f"*Picture: {_cell(p.caption)}*\n" for p in section.pictures]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return html.escape(text, quote=False).replace("|", "\\|")
+
+
+def headline(results: Results) -> dict[str, Any]:
+    """What every report opens with: the question, sentences on counts, preset and pairing, and the cards."""
+    plan = results.plan
+    return {
+        "study": plan["study"],
+        "run": plan.get("run", plan["study"]),
+        "question": plan["question"],
+        "source": plan.get("source", ""),
+        "caveats": list(plan.get("caveats", [])),
+        "counts": count_rows(results),
+        "sentences": [
+            counts_sentence(results),
+            design_sentence(plan),
+            preset_sentence(plan),
+            pairing_sentence(results),
+        ],
+        "cards": {
+            "Protocol of the score": _plain(plan.get("protocol", {})),
+            "Data and classifier": _plain({**_named("data", plan), **_named("classifier", plan)}),
+            "Provenance": _plain({"design": plan.get("design_hash"), **plan.get("provenance", {})}),
+        },
+    }
+
+
+def _named(card: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{card} {key}": value for key, value in (plan.get(card) or {}).items()}
+
+
+def _plain(card: Mapping[str, Any]) -> dict[str, str]:
+    def told(value: Any) -> str:
+        if value is None:
+            return "not recorded"
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+    return {key.replace("_", " "): told(value) for key, value in card.items()}
+
+
+def count_rows(results: Results) -> list[dict[str, Any]]:
+    """A row per arm and for all: planned, done, failed, cancelled, running, not_started, under the arm's "
+    "label."""
+    from gansweep import analysis
+
+    labels = {**arm_labels(results.plan), "all": "all arms"}
+    rows = analysis.counts(results.trials).to_dict("records")
+    return [{**row, "arm": labels.get(row["arm"], row["arm"])} for row in rows]
+
+
+def counts_sentence(results: Results) -> str:
+    """`planned 48 = 40 done + ...`, and what is missing if the study has not ended."""
+    all_arms = count_rows(results)[-1]
+    told = (
+        f"planned {all_arms['planned']} = {all_arms['done']} done + {all_arms['failed']} failed + "
+        f"{all_arms['cancelled']} "
+        f"cancelled + {all_arms['running']} running + {all_arms['not_started']} not started"
+    )
+    missing = all_arms["planned"] - all_arms["done"]
+    if not all_arms["planned"]:
+        return f"{told}. No trial is recorded, so there is nothing to count yet."
+    if missing:
+        return f"{told}. The {missing} trials without an outcome stay in every denominator as unknown."
+    return f"{told}. Every planned trial has an outcome."
+
+
+def design_sentence(plan: Mapping[str, Any]) -> str:
+    """How many cells were drawn from how large a set, and met by which arms."""
+    arms = " and ".join(arm_labels(plan).values())
+    size = f" from a set of {plan['space_size']:,.0f}" if plan.get("space_size") else ""
+    return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}), each trained under {arms}."
+
+
+def preset_sentence(plan: Mapping[str, Any]) -> str:
+    """Which preset ran, and that a reduced one supports orderings only."""
+    if plan["preset"] == "paper":
+        return "Preset paper: the published protocol, as far as it is published; what differs is listed in the caveats."
+    return (
+        f"Preset {plan['preset']}: a reduced version of the published protocol. Only the ordering of the "
+        f"arms is a "
+        "claim here; no score or count is comparable with the paper's absolute numbers."
+    )
+
+
+def pairing_sentence(results: Results) -> str:
+    """In how many blocks the arms saw the same data, latents and shared initial weights, by their "
+    "fingerprints."""
+    from gansweep import analysis
+
+    if not len(results.trials):
+        return "Pairing: no block is recorded."
+    found = analysis.pairing(results.trials)["paired"].value_counts()
+    yes, no, unknown = (int(found.get(key, 0)) for key in ("yes", "no", "unknown"))
+    told = f"paired in {yes} of {yes + no + unknown} blocks, by the fingerprints of data order, latents and shared weights"
+    if no:
+        told += f"; not paired in {no}, where the same cell was trained on other random numbers"
+    if unknown:
+        told += f"; not known yet in {unknown}"
+    return f"The arms are {told}." if yes else f"The arms are not shown to be paired: {told}."
+
+
+def slug(title: str) -> str:
+    """The title as an anchor name."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def data_uri(picture: Picture) -> str:
+    """The PNG inside its own address."""
+    return "data:image/png;base64," + base64.b64encode(picture.png).decode()
+
+
+def csv_uri(table: Table) -> str:
+    """The table's numbers as CSV inside their own address."""
+    return "data:text/csv;base64," + base64.b64encode(table.numbers.to_csv(index=False).encode()).decode()
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell of a table is to be aligned as a number."""
+    return bool(re.match(r"^[—\-+]?[\d.,]*(e-?\d+)?%?( \(.*)?$", str(value)))

@@ -1,0 +1,468 @@
+"""What a report shows: a study lists these parts in `report=(...)`, and each renders results into a
+`Section`.
+
+A worker loads study files, so this module imports no pandas and no Plotly until something is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from gansweep.page import (
+    Drawing,
+    Picture,
+    Results,
+    Section,
+    Table,
+    arm_labels,
+    p_value,
+    with_interval,
+)
+from gansweep.parts import at_least, part
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _settled(results: Results) -> bool:
+    return bool(len(results.trials) and (results.trials["status"] == "done").any())
+
+
+def _nothing(title: str) -> Section:
+    return Section(title=title, text=("Nothing to show yet: no trial has ended.",))
+
+
+@part
+class OutcomeTable:
+    """Which cells only one arm, both or neither train, at each threshold, beside the paper's table if there
+    is one.
+
+    `thresholds` defaults to the study's own.
+    """
+
+    thresholds: tuple[float, ...] = ()
+    published: bool = True
+    title: str = "Outcomes"
+
+    def render(self, results: Results) -> Section:
+        """Counts of blocks per pair of arms and threshold, intervals and exact McNemar tests."""
+        from gansweep import analysis, published
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        thresholds = self.thresholds or tuple(plan["thresholds"])
+        if not _settled(results) or not thresholds:
+            return _nothing(self.title)
+        if results.trials["arm"].nunique() < 2:
+            return Section(title=self.title, text=("An outcome table needs two arms.",))
+        table = analysis.outcome_table(results.trials, thresholds, plan["score"])
+        paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
+        figures, tables = [], []
+        text = [
+            f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a "
+            f"diverged or "
+            "pruned trial fails everywhere; a trial that has not ended or that the machine lost is unknown.",
+        ]
+        for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
+            text.append(_finding(pair, labels[a], labels[b]))
+            beside = paper if paper and (paper.arm_a, paper.arm_b) == (a, b) else None
+            figures.append(_outcome_drawing(pair, labels, beside))
+            tables.append(_outcome_text(pair, labels[a], labels[b]))
+            if beside:
+                tables.append(_published_text(beside, labels[a], labels[b]))
+        if paper:
+            text.append(
+                f"The paper's counts ({paper.source}) were made under another protocol ({paper.protocol}), "
+                f"with "
+                "another classifier: compare the pattern, not the numbers."
+            )
+        return Section(title=self.title, text=tuple(text), figures=tuple(figures), tables=tuple(tables))
+
+
+def _finding(pair: pd.DataFrame, a: str, b: str) -> str:
+    top = pair.loc[(pair["only_b"] - pair["only_a"]).abs().idxmax()]
+    lost = f"; {top['unknown']} unknown" if top["unknown"] else ""
+    close = int(top["close_a"] + top["close_b"])
+    near = f" {close} scores are within their own error bar of that threshold." if close else ""
+    return (
+        f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {top['only_b']} of "
+        f"{top['planned']} cells, only {a} in {top['only_a']}, both in {top['both']}, neither in "
+        f"{top['neither']}"
+        f"{lost} (exact McNemar test, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
+        f"correction "
+        f"over the thresholds).{near}"
+    )
+
+
+def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) -> Drawing:
+    from gansweep import figures
+
+    theirs = paper.frame() if paper else None
+    drawn = figures.outcome_bars(pair, list(labels), labels, theirs, paper.title if paper else "")
+    a, b = labels[pair["arm_a"].iloc[0]], labels[pair["arm_b"].iloc[0]]
+    beside = f", beside {paper.title} (another protocol)" if paper else ""
+    return Drawing(
+        figure=drawn,
+        caption=f"Share of cells in which only {a}, only {b}, both or neither succeed, per "
+        f"threshold{beside}.",
+    )
+
+
+def _outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
+    import pandas as pd
+
+    def succeeds(row: Any, arm: str) -> str:
+        told = with_interval(row[f"rate_{arm}"], row[f"rate_{arm}_low"], row[f"rate_{arm}_high"])
+        worst, best = row[f"worst_{arm}"], row[f"best_{arm}"]
+        return told if worst == best else f"{told}, bounds {100 * worst:.0f} to {100 * best:.0f}"
+
+    rows = [
+        {
+            "score above": f"{row['threshold']:g}",
+            f"only {a}": row["only_a"],
+            f"only {b}": row["only_b"],
+            "both": row["both"],
+            "neither": row["neither"],
+            "unknown": row["unknown"],
+            f"{a} succeeds": succeeds(row, "a"),
+            f"{b} succeeds": succeeds(row, "b"),
+            "difference": with_interval(row["difference"], row["difference_low"], row["difference_high"]),
+            "p": p_value(row["p_value"]),
+            "p (Holm)": p_value(row["p_holm"]),
+        }
+        for row in pair.to_dict("records")
+    ]
+    caption = (
+        f"Outcomes of {a} and {b} on the same cells. Intervals are 95% (Wilson; Newcombe for the paired "
+        f"difference, "
+        f"{b} minus {a}); p is McNemar's exact test; bounds hold whatever the unknown trials would have done."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair)
+
+
+def _published_text(paper: Any, a: str, b: str) -> Table:
+    numbers = paper.frame()
+    names = {"threshold": "score above", "only_a": f"only {a}", "only_b": f"only {b}"}
+    derived = {"success_a": f"{a} succeeds (derived)", "success_b": f"{b} succeeds (derived)"}
+    shown = numbers.rename(columns={**names, **derived}).drop(columns="planned")
+    shown["score above"] = shown["score above"].map("{:g}".format)
+    return Table(shown=shown, caption=f"{paper.title}: {paper.source}; {paper.cells} cells.", numbers=numbers)
+
+
+@part
+class Survival:
+    """The share of trials above each score, per arm, with a simultaneous bootstrap band."""
+
+    resamples: int = 2000
+    published: bool = True
+    title: str = "Survival of the score"
+
+    def __post_init__(self) -> None:
+        at_least(self, resamples=100)
+
+    def render(self, results: Results) -> Section:
+        """One figure; the paper's derived marginals are dotted if the study re-makes its table."""
+        from gansweep import analysis, figures, published
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if not _settled(results):
+            return _nothing(self.title)
+        curves = analysis.survival(results.trials, plan["score"], plan["thresholds"], self.resamples)
+        paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
+        theirs, source = (paper.survival(), paper.title) if paper else (None, "")
+        drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs, source)
+        text = (
+            "The band holds for the whole curve at once (95%, whole cells resampled "
+            f"{self.resamples:,} times) and is never narrower than Wilson's interval at a point.",
+        )
+        caption = (
+            f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
+        )
+        return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
+
+
+@part
+class PairedScores:
+    """Score of one arm against another, a point per cell."""
+
+    title: str = "Cell by cell"
+
+    def render(self, results: Results) -> Section:
+        """A scatter per pair of arms; cells without a score stand in the margin."""
+        from gansweep import analysis, figures
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        arms = [arm for arm in labels if arm in set(results.trials["arm"])]
+        if not _settled(results) or len(arms) < 2:
+            return _nothing(self.title)
+        factors = {name: str(f.get("label", name)) for name, f in plan["factors"].items()}
+        scores = analysis.paired_scores(results.trials, plan["score"], list(factors))
+        drawings = tuple(
+            Drawing(
+                figure=figures.paired_scatter(
+                    scores, a, b, list(labels), labels, plan["score_label"], factors
+                ),
+                caption=f"Final {plan['score_label']} of {labels[b]} against {labels[a]}, a point per "
+                f"cell. On the "
+                "dashed line they are equal; the grey margin holds runs without a score.",
+            )
+            for a, b in combinations(arms, 2)
+        )
+        return Section(title=self.title, figures=drawings)
+
+
+@part
+class FactorEffects:
+    """How often training fails at each level of each factor.
+
+    `threshold` defaults to the middle one of the study.
+    """
+
+    threshold: float | None = None
+    title: str = "What makes training fail"
+
+    def render(self, results: Results) -> Section:
+        """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
+        from gansweep import analysis, figures
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if not _settled(results) or not plan["factors"]:
+            return _nothing(self.title)
+        declared = sorted(plan["thresholds"]) or [0.0]
+        threshold = declared[len(declared) // 2] if self.threshold is None else self.threshold
+        effects = analysis.factor_effects(results.trials, plan["factors"], threshold, plan["score"])
+        if effects.empty:
+            return _nothing(self.title)
+        text = (
+            f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
+            f"independently "
+            "for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
+            "Holm's "
+            "correction over all factors and arms.",
+        )
+        drawn = figures.factor_dots(effects, list(labels), labels)
+        caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
+        return Section(
+            title=self.title,
+            text=text,
+            figures=(Drawing(figure=drawn, caption=caption),),
+            tables=(_effects_text(effects, labels),),
+        )
+
+
+def _effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    import pandas as pd
+
+    rows = []
+    for (label, arm), group in effects.groupby(["label", "arm"], sort=False):
+        known = group[group["known"] > 0]
+        told = ", ".join(f"{r['level']}: {r['failures']} of {r['known']}" for r in known.to_dict("records"))
+        first = group.iloc[0]
+        rows.append((label, labels[arm], told, p_value(first["p_value"]), p_value(first["p_holm"])))
+    shown = pd.DataFrame(rows, columns=["factor", "arm", "failures by level", "p", "p (Holm)"])
+    return Table(
+        shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects
+    )
+
+
+@part
+class ScoreCurves:
+    """The score over generator steps: median, quartiles and `single` runs per arm as thin lines."""
+
+    single: int = 30
+    title: str = "The score during training"
+
+    def __post_init__(self) -> None:
+        at_least(self, single=0)
+
+    def render(self, results: Results) -> Section:
+        """One figure; runs that ended without a score rank below all others."""
+        from gansweep import analysis, figures
+
+        plan, labels, score = results.plan, arm_labels(results.plan), results.plan["score"]
+        curves = analysis.score_curves(results.steps, results.trials, score)
+        if curves.empty:
+            return _nothing(self.title)
+        chosen = results.trials.groupby("arm", sort=False).head(self.single)[["trial", "arm"]]
+        single = results.steps.loc[results.steps[score].notna(), ["trial", "step", score]]
+        single = single.merge(chosen, on="trial").rename(columns={score: "value"})
+        drawn = figures.score_curves(curves, single, list(labels), labels, plan["score_label"])
+        text = (
+            "A run that diverged or was pruned ranks below every score from then on, so a curve does not "
+            "rise because "
+            "the bad runs left it; where more than half of an arm has ended like that, its median stops.",
+        )
+        caption = (
+            f"{plan['score_label']} over generator steps: median and quartiles per arm, and single runs."
+        )
+        return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
+
+
+@part
+class OutcomeFlow:
+    """What became of every planned trial."""
+
+    title: str = "How the trials ended"
+
+    def render(self, results: Results) -> Section:
+        """Counts by status, verdict and decision; they add up to what was planned."""
+        from gansweep import analysis, figures
+
+        if not len(results.trials):
+            return Section(title=self.title, text=("No trial is planned.",))
+        labels = arm_labels(results.plan)
+        flow = analysis.outcome_flow(results.trials)
+        drawn = figures.outcome_flow(flow, list(labels), labels)
+        wide = flow.pivot_table(
+            index=["status", "outcome", "decision"], columns="arm", values="trials", fill_value=0
+        )
+        shown = wide.reindex(columns=[a for a in labels if a in wide]).rename(columns=labels).astype(int)
+        table = Table(
+            shown=shown.rename_axis(columns=None).reset_index(),
+            caption="Every planned trial by status, outcome and decision.",
+            numbers=flow,
+        )
+        caption = "Number of trials per outcome and arm; hatched trials were stopped by a pruning rule."
+        return Section(title=self.title, figures=(Drawing(figure=drawn, caption=caption),), tables=(table,))
+
+
+@part
+class Ranking:
+    """Arms by their mean success rate over the thresholds, with the uncertainty of their rank."""
+
+    resamples: int = 2000
+    title: str = "Ranking"
+
+    def __post_init__(self) -> None:
+        at_least(self, resamples=100)
+
+    def render(self, results: Results) -> Section:
+        """Intervals of the rate and of the rank from resampled cells."""
+        from gansweep import analysis, figures
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if not _settled(results) or not plan["thresholds"]:
+            return _nothing(self.title)
+        found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)
+        shown = found.assign(arm=found["arm"].map(labels))[["arm"]]
+        shown["mean success rate"] = [
+            with_interval(r["mean_rate"], r["low"], r["high"]) for r in found.to_dict("records")
+        ]
+        shown["rank"] = [
+            f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")
+        ]
+        caption = "Mean success rate over the thresholds and rank, with 95% intervals from resampled cells."
+        return Section(
+            title=self.title,
+            figures=(Drawing(figure=figures.ranking_dots(found, list(labels), labels), caption=caption),),
+            tables=(Table(shown=shown, caption=caption, numbers=found),),
+        )
+
+
+@part
+class Audit:
+    """How often the pruning rules would have been wrong."""
+
+    title: str = "Was pruning fair?"
+
+    def render(self, results: Results) -> Section:
+        """The false-prune rate of each rule among the audited trials."""
+        from gansweep import analysis
+
+        plan, trials = results.plan, results.trials
+        found = analysis.audit(trials, plan["thresholds"], plan["score"]) if len(trials) else None
+        if found is None or not found[["pruned", "audited"]].to_numpy().any():
+            return Section(title=self.title, text=("No trial was pruned.",))
+        shown = found[["rule", "pruned", "audited", "passed"]].assign(
+            rate=[with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
+        )
+        text = (
+            "A pruned trial counts as a failure at every threshold. A random share of the trials that a "
+            "rule would "
+            "have stopped ran to the end instead; those that then passed the lowest threshold show how "
+            "often the "
+            "rule would have been wrong.",
+        )
+        shown = shown.rename(columns={"passed": "audited and passed", "rate": "false-prune rate"})
+        table = Table(
+            shown=shown, caption="Pruned and audited trials per rule (95% Wilson interval).", numbers=found
+        )
+        return Section(title=self.title, text=text, tables=(table,))
+
+
+@part
+class Confounders:
+    """What differs between the arms besides the loss, compute included."""
+
+    title: str = "What else differs between the arms"
+
+    def render(self, results: Results) -> Section:
+        """A table made from the plan, with the measured seconds per generator step."""
+        from gansweep import analysis
+
+        labels = arm_labels(results.plan)
+        found = analysis.confounders(results.plan, results.trials if len(results.trials) else None)
+        if found.empty:
+            return Section(title=self.title, text=("The plan names no field that differs between the arms.",))
+        kinds = [k for k in dict.fromkeys(found["kind"]) if k != "loss"]
+        shown = found[["field", "kind", *labels]].rename(columns=labels)
+        for label in labels.values():
+            shown[label] = found.rename(columns=labels)[label].map(_setting)
+        told = ", ".join(kinds) or "nothing"
+        text = (
+            f"A difference between the arms may come from any of these rows. Besides the loss they differ "
+            f"in: {told}.",
+        )
+        table = Table(shown=shown, caption="Fields that differ between the arms.", numbers=found)
+        return Section(title=self.title, text=text, tables=(table,))
+
+
+def _setting(value: Any) -> str:
+    if value is None or value != value:
+        return "—"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+@part
+class SampleGrids:
+    """`per_arm` sample grids of each arm, from its best trial through the median to a failed one."""
+
+    per_arm: int = 3
+    title: str = "Samples"
+
+    def __post_init__(self) -> None:
+        at_least(self, per_arm=1)
+
+    def render(self, results: Results) -> Section:
+        """Trials are ranked by final score, those without one last; evenly spaced ranks are shown."""
+        labels = arm_labels(results.plan)
+        pictures = [
+            picture for arm in labels for picture in _pictures(results, arm, labels[arm], self.per_arm)
+        ]
+        if not pictures:
+            return Section(title=self.title, text=("No sample grid has been recorded yet.",))
+        text = ("Evenly spaced ranks of each arm, the best first; runs without a score rank last.",)
+        return Section(title=self.title, text=text, pictures=tuple(pictures))
+
+
+def _pictures(results: Results, arm: str, label: str, number: int) -> list[Picture]:
+    score, trials = results.plan["score"], results.trials
+    if score not in trials.columns:
+        return []
+    ended = trials[(trials["arm"] == arm) & (trials["status"] == "done")]
+    ranked = ended.sort_values(score, ascending=False, na_position="last", kind="stable").to_dict("records")
+    places = (
+        sorted({round(i * (len(ranked) - 1) / max(number - 1, 1)) for i in range(number)}) if ranked else []
+    )
+    found = []
+    for place in places:
+        row = ranked[place]
+        if (png := results.samples(row["trial"])) is not None:
+            where = "best" if place == 0 else "last" if place == len(ranked) - 1 else f"rank {place + 1}"
+            told = f"{row[score]:.2f}" if row[score] == row[score] else "no score"
+            caption = (
+                f"{label}, {where} of {len(ranked)}: {told}, {row['verdict'] or 'no verdict'} ({row['cell']})"
+            )
+            found.append(Picture(png=png, caption=caption))
+    return found

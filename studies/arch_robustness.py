@@ -1,0 +1,157 @@
+"""Does WGAN-GP train architectures that the standard GAN cannot?
+
+design  Random architectures from the set of Table 1; each is trained by both objectives from the same initial weights, data
+        order and noise. A success is a final Inception Score above a threshold, for seventeen thresholds.
+after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 5.1, Tables 1, 2 and 5, appendix B.
+run     gansweep launch studies/arch_robustness.py
+"""
+
+from gansweep import (
+    Adam,
+    BelowScore,
+    Collapsed,
+    Confounders,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DeadGradient,
+    Digits,
+    Diverged,
+    Exploding,
+    FactorEffects,
+    GradientPenalty,
+    ImageNet32,
+    InceptionScore,
+    NonSaturating,
+    OutcomeTable,
+    PairedScores,
+    Preset,
+    SampleGrids,
+    ScoreCurves,
+    Study,
+    Survival,
+    TrialConfig,
+    Wasserstein,
+    choice,
+)
+
+standard_gan = dict(
+    loss=NonSaturating(),
+    constraint=None,
+    n_critic=1,
+    generator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
+    discriminator_optimizer=Adam(
+        lr=2e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3, weight_decay_when="normalised"
+    ),
+)
+
+wgan_gp = dict(
+    loss=Wasserstein(),
+    constraint=GradientPenalty(weight=10.0),
+    n_critic=5,
+    generator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
+    discriminator_optimizer=Adam(
+        lr=1e-4, beta1=0.0, beta2=0.9, weight_decay=1e-3, weight_decay_when="normalised"
+    ),
+)
+
+baseline = TrialConfig(
+    data=ImageNet32(path="data/imagenet32"),
+    generator=DCGANGenerator(extra_layers="middle"),
+    discriminator=DCGANDiscriminator(extra_layers="middle"),
+    batch_size=64,
+    steps=100_000,
+    report_every=100,
+    evaluate_every=5_000,
+    **standard_gan,
+)
+
+study = Study(
+    name="arch_robustness",
+    question="Does WGAN-GP train architectures that the standard GAN cannot?",
+    source="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, section 5.1 and appendix B",
+    baseline=baseline,
+    space={
+        "generator.activation": choice("relu", "leaky_relu", "softplus", "tanh"),
+        "discriminator.activation": choice("relu", "leaky_relu", "softplus", "tanh"),
+        "generator.depth": choice(4, 8, 12, 20),
+        "discriminator.depth": choice(4, 8, 12, 20),
+        "generator.normalised": choice(True, False),
+        "discriminator.normalised": choice(True, False),
+        "generator.width": choice(32, 64, 128),
+        "discriminator.width": choice(32, 64, 128),
+    },
+    draws=200,
+    axes={
+        "objective": {
+            "gan": {**standard_gan, "discriminator.norm": "batch"},
+            "wgan_gp": {**wgan_gp, "discriminator.norm": "layer"},
+        },
+    },
+    metrics=(InceptionScore(num_samples=50_000, num_splits=10),),
+    thresholds=(1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0),
+    rules=(
+        Diverged(),
+        Exploding(limit=1e5, patience=3),
+        DeadGradient(limit=1e-8, patience=3),
+        Collapsed(limit=1.1, patience=3),
+        BelowScore(minimum=2.0),
+    ),
+    audit_fraction=0.2,
+    presets={
+        "smoke": Preset(
+            description="Two small architectures for 60 generator iterations on 16x16 digits: shows that the machinery works, "
+            "and nothing about GANs.",
+            overrides={"data": Digits(size=16), "steps": 60, "report_every": 10, "evaluate_every": 20},
+            space={
+                "generator.depth": choice(4, 8),
+                "discriminator.depth": choice(4, 8),
+                "generator.width": choice(8, 16),
+                "discriminator.width": choice(8, 16),
+            },
+            draws=3,
+            metrics=(InceptionScore(num_samples=500, num_splits=1),),
+        ),
+        "laptop": Preset(
+            description="A quarter of the paper's widths, 16x16 digits and 400 generator iterations: the orderings can show, "
+            "the scores are not the paper's.",
+            overrides={"data": Digits(size=16), "steps": 400, "report_every": 20, "evaluate_every": 50},
+            space={
+                "generator.width": choice(8, 16, 32),
+                "discriminator.width": choice(8, 16, 32),
+            },
+            draws=24,
+            metrics=(InceptionScore(num_samples=2_000, num_splits=1),),
+        ),
+        "paper": Preset(
+            description="The published protocol: 200 architectures, 100,000 generator iterations, 32x32 ImageNet.",
+        ),
+    },
+    report=(
+        OutcomeTable(),
+        Survival(),
+        PairedScores(),
+        FactorEffects(),
+        ScoreCurves(),
+        SampleGrids(per_arm=3),
+        Confounders(),
+    ),
+    labels={
+        "gan": "Standard GAN",
+        "wgan_gp": "WGAN-GP",
+        "generator.activation": "Nonlinearity (G)",
+        "discriminator.activation": "Nonlinearity (D)",
+        "generator.depth": "Depth (G)",
+        "discriminator.depth": "Depth (D)",
+        "generator.normalised": "Normalisation (G)",
+        "discriminator.normalised": "Normalisation (D)",
+        "generator.width": "Base filters (G)",
+        "discriminator.width": "Base filters (D)",
+    },
+    caveats=(
+        "The authors do not claim that the set of architectures is unbiased or representative; it was designed to show a "
+        "regime in which their method succeeds.",
+        "The arms differ in more than the loss: optimiser, critic steps and the discriminator's normaliser. Generator "
+        "iterations are equal, compute is not.",
+        "How depth maps to layers is inferred from the first author's code; the paper does not say.",
+    ),
+)
