@@ -79,7 +79,6 @@ def outcome_bars(
     arms: Sequence[str],
     labels: Labels,
     theirs: pd.DataFrame | None = None,
-    source: str = "",
 ) -> go.Figure:
     """Stacked bars of one pair of arms: a bar per threshold, ours left and the published table right.
 
@@ -87,12 +86,10 @@ def outcome_bars(
     arm_b and unknown. Bars are shares of the planned cells.
     """
     arm_a, arm_b = ours["arm_a"].iloc[0], ours["arm_b"].iloc[0]
-    planned = int(ours["planned"].iloc[0])
-    titles = [f"this study ({planned} cells)"] + (
-        [f"{source} ({theirs['planned'].iloc[0]} cells)"] if theirs is not None else []
-    )
+    tables = [("ours", ours)] + ([("paper", theirs)] if theirs is not None else [])
+    titles = [f"{name}, {table['planned'].iloc[0]} cells" for name, table in tables]
     figure = make_subplots(
-        cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03
+        cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06
     )
     kinds = {
         "only_a": (f"only {labels[arm_a]}", _style(arms, arm_a)[0], "/"),
@@ -101,7 +98,7 @@ def outcome_bars(
         "unknown": ("unknown", "rgba(0,0,0,0)", "x"),
         "only_b": (f"only {labels[arm_b]}", _style(arms, arm_b)[0], ""),
     }
-    for column, table in enumerate([ours] + ([theirs] if theirs is not None else []), start=1):
+    for column, (_, table) in enumerate(tables, start=1):
         for kind in ("only_a", "both", "only_b", "neither", "unknown"):
             if kind in table and (kind != "unknown" or table[kind].any()):
                 figure.add_bar(
@@ -124,16 +121,15 @@ def _outcome_trace(table: pd.DataFrame, kind: str, name: str, colour: str, patte
         "marker": {
             "color": colour,
             "line": {"width": 0},
-            "pattern": {
-                "shape": pattern,
-                "size": 5,
-                "solidity": 0.25,
-                "fgcolor": INK if kind == "unknown" else "#ffffff",
-            },
+            "pattern": _hatch(pattern, colour, ink=INK if kind == "unknown" else "#ffffff"),
         },
         "customdata": table[[kind, "planned"]],
         "hovertemplate": f"{name}: %{{customdata[0]}} of %{{customdata[1]}} above %{{y}}<extra></extra>",
     }
+
+
+def _hatch(shape: str, colour: str, ink: str = "#ffffff") -> dict[str, Any]:
+    return {"shape": shape, "size": 6, "solidity": 0.3, "fgcolor": ink, "bgcolor": colour} if shape else {}
 
 
 def survival_curves(
@@ -142,7 +138,6 @@ def survival_curves(
     labels: Labels,
     score_label: str,
     theirs: pd.DataFrame | None = None,
-    source: str = "",
 ) -> go.Figure:
     """Share of trials above each score per arm with its simultaneous band; the paper's marginals dotted.
 
@@ -179,7 +174,7 @@ def survival_curves(
                 y=curve["rate"],
                 mode="lines+markers",
                 opacity=0.8,
-                name=f"{labels[str(arm)]}, {source} (another protocol)",
+                name=f"{labels[str(arm)]} in the paper (another protocol)",
                 line={"color": colour, "width": 1.5, "dash": "dot"},
                 marker={"symbol": f"{marker}-open", "size": 7},
             )
@@ -222,7 +217,7 @@ def paired_scatter(
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
     margin = 0.09 * (high - low or 1.0)
     figure = _figure(520, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
-    bounds = [low - 1.7 * margin, high + 0.5 * margin]
+    bounds = [low - 1.7 * margin, high + 0.8 * margin]
     for axis in ("x", "y"):
         strip = {f"{axis}0": bounds[0], f"{axis}1": low - 0.5 * margin}
         other = "y" if axis == "x" else "x"
@@ -248,6 +243,7 @@ def paired_scatter(
             text=_hover(part, arm_a, arm_b, labels, factors),
             hovertemplate="%{text}<extra></extra>",
         )
+    figure.add_annotation(x=high, y=low - margin, text="no score", showarrow=False, font={"size": 11})
     figure.update_xaxes(range=bounds, constrain="domain")
     return figure.update_yaxes(range=bounds, scaleanchor="x", constrain="domain")
 
@@ -395,7 +391,7 @@ def outcome_flow(flow: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.
             count = rows[rows["arm"] == arm].groupby("outcome")["trials"].sum().reindex(order, fill_value=0)
             if hatched and not count.any():
                 continue
-            pattern = {"shape": "/" if hatched else "", "size": 6, "solidity": 0.35, "fgcolor": "#ffffff"}
+            pattern = _hatch("/" if hatched else "", colour)
             figure.add_bar(
                 x=count,
                 y=order,
@@ -404,7 +400,7 @@ def outcome_flow(flow: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.
                 offsetgroup=arm,
                 marker={"color": colour, "pattern": pattern},
                 text=count.map(lambda n: str(n) if n else ""),
-                textposition="auto",
+                textposition="outside" if hatched else "auto",
                 hovertemplate="%{y}: %{x}<extra>%{fullData.name}</extra>",
             )
     figure.update_layout(barmode="stack", bargap=0.25)

@@ -74,20 +74,3 @@ class Section:
 def arm_labels(plan: Mapping[str, Any]) -> dict[str, str]:
     """What each arm is called in prose, by its name, in plan order."""
     return {name: str(arm.get("label", name)) for name, arm in plan["arms"].items()}
-
-
-def percent(value: float) -> str:
-    """A share as a whole percentage; an em dash for NaN."""
-    return "—" if value != value else f"{100 * value:.0f}%"
-
-
-def with_interval(value: float, low: float, high: float) -> str:
-    """A share with its interval, such as `54% (41 to 66)`."""
-    return "—" if value != value else f"{percent(value)} ({100 * low:.0f} to {100 * high:.0f})"
-
-
-def p_value(value: float) -> str:
-    """A p-value with two figures, never zero."""
-    if value != value:
-        return "—"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

@@ -47,8 +47,7 @@ def page(results: Results, sections: Sequence[Any]) -> str:
     environment.filters["slug"] = slug
     environment.filters["data_uri"] = data_uri
     environment.filters["csv_uri"] = csv_uri
-    environment.filters["is_number"] = is_number
-    environment.filters["is_numeric"] = lambda values: all(map(is_number, values))
+    environment.filters["numeric_columns"] = numeric_columns
     environment.filters["figure_json"] = figures.to_json
     source = resources.files("gansweep").joinpath("templates", "report.html").read_text(encoding="utf-8")
     rendered = render(results, sections)
@@ -145,7 +144,7 @@ def counts_sentence(results: Results) -> str:
     if not all_arms["planned"]:
         return f"{told}. No trial is recorded, so there is nothing to count yet."
     if missing:
-        return f"{told}. The {missing} trials without an outcome stay in every denominator as unknown."
+        return f"{told}. The {missing} trials without an outcome count as unknown and widen the bounds."
     return f"{told}. Every planned trial has an outcome."
 
 
@@ -159,7 +158,7 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
 def preset_sentence(plan: Mapping[str, Any]) -> str:
     """Which preset ran, and that a reduced one supports orderings only."""
     if plan["preset"] == "paper":
-        return "Preset paper: the published protocol, as far as it is published; what differs is listed in the caveats."
+        return "Preset paper: the published protocol, as far as it is published; caveats list what differs."
     return (
         f"Preset {plan['preset']}: a reduced version of the published protocol. Only the ordering of the "
         f"arms is a "
@@ -176,7 +175,11 @@ def pairing_sentence(results: Results) -> str:
         return "Pairing: no block is recorded."
     found = analysis.pairing(results.trials)["paired"].value_counts()
     yes, no, unknown = (int(found.get(key, 0)) for key in ("yes", "no", "unknown"))
-    told = f"paired in {yes} of {yes + no + unknown} blocks, by the fingerprints of data order, latents and shared weights"
+    told = (
+        f"paired in {yes} of {yes + no + unknown} blocks, by the fingerprints of data order, latents and "
+        f"shared "
+        "initial weights"
+    )
     if no:
         told += f"; not paired in {no}, where the same cell was trained on other random numbers"
     if unknown:
@@ -199,6 +202,9 @@ def csv_uri(table: Table) -> str:
     return "data:text/csv;base64," + base64.b64encode(table.numbers.to_csv(index=False).encode()).decode()
 
 
-def is_number(value: Any) -> bool:
-    """Whether a cell of a table is to be aligned as a number."""
-    return bool(re.match(r"^[—\-+]?[\d.,]*(e-?\d+)?%?( \(.*)?$", str(value)))
+def numeric_columns(table: Table) -> list[bool]:
+    """Which columns hold nothing but numbers, alone or with an interval, and are aligned right."""
+    number = re.compile(r"^(—|[-+\d][\d.,]*(e-?\d+)?%?( [(\[].*)?)$")
+    return [
+        all(number.match(str(value)) for value in table.shown.iloc[:, i]) for i in range(table.shown.shape[1])
+    ]

@@ -10,16 +10,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from gansweep.page import (
-    Drawing,
-    Picture,
-    Results,
-    Section,
-    Table,
-    arm_labels,
-    p_value,
-    with_interval,
-)
+from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels
 from gansweep.parts import at_least, part
 
 if TYPE_CHECKING:
@@ -48,7 +39,7 @@ class OutcomeTable:
 
     def render(self, results: Results) -> Section:
         """Counts of blocks per pair of arms and threshold, intervals and exact McNemar tests."""
-        from gansweep import analysis, published
+        from gansweep import analysis, published, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
@@ -65,12 +56,12 @@ class OutcomeTable:
             "pruned trial fails everywhere; a trial that has not ended or that the machine lost is unknown.",
         ]
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
-            text.append(_finding(pair, labels[a], labels[b]))
+            text.append(wording.finding(pair, labels[a], labels[b]))
             beside = paper if paper and (paper.arm_a, paper.arm_b) == (a, b) else None
             figures.append(_outcome_drawing(pair, labels, beside))
-            tables.append(_outcome_text(pair, labels[a], labels[b]))
+            tables.append(wording.outcome_text(pair, labels[a], labels[b]))
             if beside:
-                tables.append(_published_text(beside, labels[a], labels[b]))
+                tables.append(wording.published_text(beside, labels[a], labels[b]))
         if paper:
             text.append(
                 f"The paper's counts ({paper.source}) were made under another protocol ({paper.protocol}), "
@@ -80,26 +71,11 @@ class OutcomeTable:
         return Section(title=self.title, text=tuple(text), figures=tuple(figures), tables=tuple(tables))
 
 
-def _finding(pair: pd.DataFrame, a: str, b: str) -> str:
-    top = pair.loc[(pair["only_b"] - pair["only_a"]).abs().idxmax()]
-    lost = f"; {top['unknown']} unknown" if top["unknown"] else ""
-    close = int(top["close_a"] + top["close_b"])
-    near = f" {close} scores are within their own error bar of that threshold." if close else ""
-    return (
-        f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {top['only_b']} of "
-        f"{top['planned']} cells, only {a} in {top['only_a']}, both in {top['both']}, neither in "
-        f"{top['neither']}"
-        f"{lost} (exact McNemar test, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
-        f"correction "
-        f"over the thresholds).{near}"
-    )
-
-
 def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) -> Drawing:
     from gansweep import figures
 
     theirs = paper.frame() if paper else None
-    drawn = figures.outcome_bars(pair, list(labels), labels, theirs, paper.title if paper else "")
+    drawn = figures.outcome_bars(pair, list(labels), labels, theirs)
     a, b = labels[pair["arm_a"].iloc[0]], labels[pair["arm_b"].iloc[0]]
     beside = f", beside {paper.title} (another protocol)" if paper else ""
     return Drawing(
@@ -107,47 +83,6 @@ def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) 
         caption=f"Share of cells in which only {a}, only {b}, both or neither succeed, per "
         f"threshold{beside}.",
     )
-
-
-def _outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
-    import pandas as pd
-
-    def succeeds(row: Any, arm: str) -> str:
-        told = with_interval(row[f"rate_{arm}"], row[f"rate_{arm}_low"], row[f"rate_{arm}_high"])
-        worst, best = row[f"worst_{arm}"], row[f"best_{arm}"]
-        return told if worst == best else f"{told}, bounds {100 * worst:.0f} to {100 * best:.0f}"
-
-    rows = [
-        {
-            "score above": f"{row['threshold']:g}",
-            f"only {a}": row["only_a"],
-            f"only {b}": row["only_b"],
-            "both": row["both"],
-            "neither": row["neither"],
-            "unknown": row["unknown"],
-            f"{a} succeeds": succeeds(row, "a"),
-            f"{b} succeeds": succeeds(row, "b"),
-            "difference": with_interval(row["difference"], row["difference_low"], row["difference_high"]),
-            "p": p_value(row["p_value"]),
-            "p (Holm)": p_value(row["p_holm"]),
-        }
-        for row in pair.to_dict("records")
-    ]
-    caption = (
-        f"Outcomes of {a} and {b} on the same cells. Intervals are 95% (Wilson; Newcombe for the paired "
-        f"difference, "
-        f"{b} minus {a}); p is McNemar's exact test; bounds hold whatever the unknown trials would have done."
-    )
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair)
-
-
-def _published_text(paper: Any, a: str, b: str) -> Table:
-    numbers = paper.frame()
-    names = {"threshold": "score above", "only_a": f"only {a}", "only_b": f"only {b}"}
-    derived = {"success_a": f"{a} succeeds (derived)", "success_b": f"{b} succeeds (derived)"}
-    shown = numbers.rename(columns={**names, **derived}).drop(columns="planned")
-    shown["score above"] = shown["score above"].map("{:g}".format)
-    return Table(shown=shown, caption=f"{paper.title}: {paper.source}; {paper.cells} cells.", numbers=numbers)
 
 
 @part
@@ -170,11 +105,12 @@ class Survival:
             return _nothing(self.title)
         curves = analysis.survival(results.trials, plan["score"], plan["thresholds"], self.resamples)
         paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
-        theirs, source = (paper.survival(), paper.title) if paper else (None, "")
-        drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs, source)
+        theirs = paper.survival() if paper else None
+        drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs)
+        dotted = f" The dotted lines are the marginals derived from {paper.title}." if paper else ""
         text = (
             "The band holds for the whole curve at once (95%, whole cells resampled "
-            f"{self.resamples:,} times) and is never narrower than Wilson's interval at a point.",
+            f"{self.resamples:,} times) and is never narrower than Wilson's interval at a point.{dotted}",
         )
         caption = (
             f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
@@ -224,7 +160,7 @@ class FactorEffects:
 
     def render(self, results: Results) -> Section:
         """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
-        from gansweep import analysis, figures
+        from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         if not _settled(results) or not plan["factors"]:
@@ -247,23 +183,8 @@ class FactorEffects:
             title=self.title,
             text=text,
             figures=(Drawing(figure=drawn, caption=caption),),
-            tables=(_effects_text(effects, labels),),
+            tables=(wording.effects_text(effects, labels),),
         )
-
-
-def _effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
-    import pandas as pd
-
-    rows = []
-    for (label, arm), group in effects.groupby(["label", "arm"], sort=False):
-        known = group[group["known"] > 0]
-        told = ", ".join(f"{r['level']}: {r['failures']} of {r['known']}" for r in known.to_dict("records"))
-        first = group.iloc[0]
-        rows.append((label, labels[arm], told, p_value(first["p_value"]), p_value(first["p_holm"])))
-    shown = pd.DataFrame(rows, columns=["factor", "arm", "failures by level", "p", "p (Holm)"])
-    return Table(
-        shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects
-    )
 
 
 @part
@@ -339,7 +260,7 @@ class Ranking:
 
     def render(self, results: Results) -> Section:
         """Intervals of the rate and of the rank from resampled cells."""
-        from gansweep import analysis, figures
+        from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         if not _settled(results) or not plan["thresholds"]:
@@ -347,7 +268,7 @@ class Ranking:
         found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)
         shown = found.assign(arm=found["arm"].map(labels))[["arm"]]
         shown["mean success rate"] = [
-            with_interval(r["mean_rate"], r["low"], r["high"]) for r in found.to_dict("records")
+            wording.with_interval(r["mean_rate"], r["low"], r["high"]) for r in found.to_dict("records")
         ]
         shown["rank"] = [
             f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")
@@ -368,14 +289,14 @@ class Audit:
 
     def render(self, results: Results) -> Section:
         """The false-prune rate of each rule among the audited trials."""
-        from gansweep import analysis
+        from gansweep import analysis, wording
 
         plan, trials = results.plan, results.trials
         found = analysis.audit(trials, plan["thresholds"], plan["score"]) if len(trials) else None
         if found is None or not found[["pruned", "audited"]].to_numpy().any():
             return Section(title=self.title, text=("No trial was pruned.",))
         shown = found[["rule", "pruned", "audited", "passed"]].assign(
-            rate=[with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
+            rate=[wording.with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
         )
         text = (
             "A pruned trial counts as a failure at every threshold. A random share of the trials that a "

@@ -179,7 +179,8 @@ def _planned_trials(draws: int, seed: int, arms: Sequence[str], rng: np.random.G
 
 
 def _drawn_scores(trials: pd.DataFrame, rng: np.random.Generator) -> Floats:
-    """Scores in [1, 10) that fall with depth and without normalisation, least under WGAN-GP; NaN: diverged."""
+    """Scores in [1, 10) that fall with depth and without normalisation, least under WGAN-GP; NaN: "
+    "diverged."""
     depth = (
         trials["generator.depth"].to_numpy(float) / 20 + trials["discriminator.depth"].to_numpy(float) / 20
     )

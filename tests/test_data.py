@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import logging
@@ -11,7 +12,11 @@ import os
 import pickle
 import struct
 import tarfile
+import threading
 import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +26,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gansweep.data import sources
 from gansweep.data.cache import open_images, prepare, to_uint8, to_unit
 from gansweep.data.image_source import ImageSource, stratified_split
 from gansweep.data.sources import (
@@ -168,8 +174,8 @@ def test_parquet_files_are_split_by_their_names(tmp_path: Path, column: str) -> 
 def test_a_parquet_pattern_without_test_files_holds_out_a_tenth(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", some_images(30, 1, 8), [i % 2 for i in range(30)])
     decoded = Parquet(path=str(tmp_path / "*.parquet"), size=8, channels=1).decode()
-    assert (len(decoded.train_labels), len(decoded.test_labels)) == (28, 2)
-    assert sorted(decoded.test_labels) == [0, 1]
+    assert (len(decoded.train_labels), len(decoded.test_labels)) == (26, 4)  # 1.5 of each 15, rounded
+    assert sorted(decoded.test_labels) == [0, 0, 1, 1]
 
 
 def test_an_image_folder_takes_its_classes_from_the_subfolders(tmp_path: Path) -> None:
@@ -252,11 +258,45 @@ def test_the_real_cifar10_has_its_published_counts(tmp_path: Path) -> None:
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.005)
 
 
+def test_fashion_mnist_is_found_where_debian_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mnist_folder(tmp_path)
+    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path)
+    assert FashionMNIST(size=28).decode().train_images.shape == (8, 1, 28, 28)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server of `tmp_path` on this machine."""
+    monkeypatch.setenv("no_proxy", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_downloaded_file_must_match_its_published_checksum(tmp_path: Path, site: str) -> None:
+    (tmp_path / "there").write_bytes(b"data")
+    (url, absent), md5 = (f"{site}/{name}" for name in ("there", "absent")), hashlib.md5(b"data").hexdigest()
+    sources.download([absent, url], tmp_path / "new" / "here", md5)
+    assert (tmp_path / "new" / "here").read_bytes() == b"data"
+    with pytest.raises(ValueError, match="other could not be downloaded"):
+        sources.download([url], tmp_path / "other", "0" * 32)
+
+
 # What is missing or damaged is named
 
 
 def test_a_missing_folder_is_named_in_one_line() -> None:
-    with pytest.raises(ValueError, match="^/no/such/folder is not a folder$"):
+    with pytest.raises(ValueError, match=r"^/no/such/folder is not a folder$"):
         named("image_folder:/no/such/folder")
     with pytest.raises(ValueError, match="/no/such/folder"):
         named("parquet:/no/such/folder")
@@ -265,7 +305,7 @@ def test_a_missing_folder_is_named_in_one_line() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     mnist_folder(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(ValueError, match="t10k-labels-idx1-ubyte.gz does not exist"):
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz does not exist"):
         named(f"mnist:{tmp_path}")
 
 

@@ -24,7 +24,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from gansweep.data.checksums import file_sha256
-from gansweep.data.sources import ImageSource
+from gansweep.data.image_source import ImageSource
 from gansweep.parts import content_id, describe
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def prepare(dataset: ImageSource, cache: Path, *, verify: bool = True) -> Path:
     compared; a damaged one is decoded again, with a warning. `ValueError` names a file that is missing or
     cannot be read.
     """
-    source = dataset.source_id(cache / "downloads", cache / "checksums.json")
-    entry = cache / f"{dataset.name}-{_key(dataset, source)}"
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f".{entry.name}.lock"):
+    with FileLock(cache / f".{dataset.name}.lock"):  # one at a time from the start: files may be downloaded
+        source = dataset.source_id(cache / "downloads", cache / "checksums.json")
+        entry = cache / f"{dataset.name}-{_key(dataset, source)}"
         if entry.exists():
             problem = _problem(entry, verify)
             if problem is None:

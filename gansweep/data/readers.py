@@ -162,42 +162,42 @@ def flat_rgb(data: Any) -> NDArray[np.uint8]:
     return array.reshape(-1, 3, side, side)
 
 
-def read_batches(opened: Sequence[tuple[str, Callable[[], dict[str, Any]]]], first_label: int = 0) -> Rows:
-    """Files of `data` and `labels`, one after the other, each as (its path, a function that reads it)."""
+def read_batches(opened: Sequence[tuple[str, Callable[[str], Any]]], first_label: int = 0) -> Rows:
+    """Files of `data` and `labels`, one after the other, each as (its path, how to read a key)."""
 
     def chunks() -> Iterator[NDArray[np.uint8]]:
         for path, load in opened:
             with reading(path):
-                images = flat_rgb(load()["data"])
+                images = flat_rgb(load("data"))
             yield images
 
     labels = []
     for path, load in opened:
         with reading(path):
-            labels.append(np.asarray(load()["labels"], dtype=np.int64).reshape(-1) - first_label)
+            labels.append(np.asarray(load("labels"), dtype=np.int64).reshape(-1) - first_label)
     return Rows(np.concatenate(labels), chunks)
 
 
-def load_pickle(path: Path) -> dict[str, Any]:
-    """`read_pickle` of a file."""
+def load_pickle(path: Path, key: str) -> Any:
+    """One value of a pickled dict, by `read_pickle`."""
     with path.open("rb") as file:
-        return read_pickle(file)
+        return read_pickle(file)[key]
 
 
-def load_tar_pickle(archive: Path, member: str) -> dict[str, Any]:
-    """`read_pickle` of the archive's file of that name, without unpacking anything to disk."""
+def load_tar_pickle(archive: Path, member: str, key: str) -> Any:
+    """One value of a pickled dict inside an archive, without unpacking anything to disk."""
     with tarfile.open(archive) as tar:
         file = tar.extractfile(member)
         if file is None:
             raise ValueError(f"{member} is not a file")
-        return read_pickle(io.BytesIO(file.read()))
+        return read_pickle(io.BytesIO(file.read()))[key]
 
 
-def load_npz(path: Path) -> dict[str, Any]:
-    """`data` and `labels` of an npz file, each read when asked for; object arrays (pickles) are refused."""
-    with path.open("rb") as handle:
-        handle.read(1)  # a missing or unreadable file fails here, by its name
-    return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+def load_npz(path: Path, key: str) -> NDArray[Any]:
+    """One array of an npz file; object arrays, which are pickles, are refused."""
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+        array: NDArray[Any] = arrays[key]
+        return array
 
 
 # Parquet (Hugging Face layout)

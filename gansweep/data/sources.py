@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -73,7 +74,7 @@ class MNIST(ImageSource):
             return [_idx_file(folder, name) for name in names]
         folder = _downloads(downloads) / self.name
         for file, md5 in self._published().resources:
-            _download([mirror + file for mirror in self._published().mirrors], folder / file, md5)
+            download([mirror + file for mirror in self._published().mirrors], folder / file, md5)
         return [folder / f"{name}.gz" for name in names]
 
     def _folder(self) -> Path | None:
@@ -140,7 +141,7 @@ class CIFAR10(ImageSource):
             from torchvision.datasets import CIFAR10 as Published
 
             archive = _downloads(downloads) / self.name / Published.filename
-            _download([Published.url], archive, Published.tgz_md5)
+            download([Published.url], archive, Published.tgz_md5)
             return [archive]
         folder = _folder(self.folder)
         if parquet := sorted(folder.glob("*.parquet")):
@@ -166,8 +167,8 @@ def _cifar_names() -> list[str]:
 
 def _cifar_load(files: Sequence[Path], i: int, name: str) -> tuple[str, Any]:
     if files[0].name.endswith(".tar.gz"):
-        return str(files[0]), lambda: readers.load_tar_pickle(files[0], f"cifar-10-batches-py/{name}")
-    return str(files[i]), lambda: readers.load_pickle(files[i])
+        return str(files[0]), partial(readers.load_tar_pickle, files[0], f"cifar-10-batches-py/{name}")
+    return str(files[i]), partial(readers.load_pickle, files[i])
 
 
 @part
@@ -278,7 +279,7 @@ class ImageNet32(ImageSource):
 
     def rows(self, files: Sequence[Path]) -> tuple[Rows, Rows | None]:
         """The training batches and the validation images."""
-        loads: list[tuple[str, Any]] = [(str(path), lambda path=path: _load_batch(path)) for path in files]
+        loads: list[tuple[str, Any]] = [(str(path), _batch_load(path)) for path in files]
         has_test = files[-1].name.startswith("val_data")
         train = readers.read_batches(loads[:-1] if has_test else loads, first_label=1)
         classes = tuple(str(i) for i in range(1, 1001))
@@ -287,8 +288,8 @@ class ImageNet32(ImageSource):
         )
 
 
-def _load_batch(path: Path) -> Any:
-    return readers.load_npz(path) if path.suffix == ".npz" else readers.load_pickle(path)
+def _batch_load(path: Path) -> Any:
+    return partial(readers.load_npz if path.suffix == ".npz" else readers.load_pickle, path)
 
 
 def _npz_or_pickle(folder: Path, name: str) -> Path | None:
@@ -327,7 +328,8 @@ def _downloads(folder: Path | None) -> Path:
     return folder or Path(os.environ.get("GANSWEEP_HOME", "gansweep-home")) / "data" / "downloads"
 
 
-def _download(urls: Sequence[str], path: Path, md5: str) -> None:
+def download(urls: Sequence[str], path: Path, md5: str) -> None:
+    """Fetch `path` from the first of `urls` that has it, unless it is there; its MD5 must be `md5`."""
     from torchvision.datasets.utils import (  # type: ignore[import-untyped]
         check_integrity,
         download_url,
@@ -338,7 +340,8 @@ def _download(urls: Sequence[str], path: Path, md5: str) -> None:
     reason: object = None
     for url in urls:
         try:
-            return download_url(url, path.parent, path.name, md5)
+            download_url(url, path.parent, path.name, md5)
+            return
         except (OSError, RuntimeError) as error:
             reason = error
     raise ValueError(f"{path.name} could not be downloaded ({reason}); give the folder that holds it instead")

@@ -25,6 +25,7 @@ from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 4
+MAX_STILLBORN = 3
 
 
 class Live:
@@ -56,6 +57,8 @@ class Driver:
         self.live: dict[str, Live] = {}
         self.interrupted: dict[str, Live] = {}
         self.waiting: deque[PlannedTrial] = deque()
+        self.stillborn: dict[str, str] = {}
+        self.broken = ""
         self.stopping = False
         self.ended_before = 0
         self._reconcile()
@@ -86,9 +89,10 @@ class Driver:
         """Take a worker's report. True if the trial shall stop."""
         live = self.live[trial]
         if report.failure is not None:
-            self._end(live, {"status": Status.FAILED, "failure": report.failure, "error": report.error})
+            self._failed(live, report.failure, report.error or "")
             return True
         assert report.row is not None
+        self._end_stillborn()
         if report.row["step"] > live.last_step:
             row = report.row if live.rows else {**report.row, "facts": report.facts}
             live.rows.append(row)
@@ -112,6 +116,11 @@ class Driver:
         else:
             self.interrupted[trial] = self.live.pop(trial)
             self.waiting.appendleft(live.planned)
+
+    def close(self) -> None:
+        """Nothing more will be reported."""
+        if not self.broken:
+            self._end_stillborn()
 
     def stop(self) -> None:
         """Start nothing more, and have every worker save its state at its next report."""
@@ -163,6 +172,30 @@ class Driver:
             if finding and number < len(live.rows):
                 live.audit = {"decision_rule": finding.rule, "decision_step": row["step"]}
         return live
+
+    def _failed(self, live: Live, failure: str, error: str) -> None:
+        """The code failed. Trials that fail before their first report wait for one that gets further.
+
+        If several in a row end in the same error, it is not theirs: the sweep stops, and they are tried again next time.
+        """
+        log.error("trial %s failed (%s): %s", live.planned.id, failure, error)
+        if live.rows:
+            self._end(live, {"status": Status.FAILED, "failure": failure, "error": error})
+            return
+        trial = live.planned.id
+        self.interrupted[trial] = self.live.pop(trial)
+        self.stillborn[trial] = error
+        last_lines = [text.strip().splitlines()[-1] for text in self.stillborn.values()]
+        if len(last_lines) >= MAX_STILLBORN and len(set(last_lines)) == 1:
+            self.broken = last_lines[0]
+            self.stop()
+
+    def _end_stillborn(self) -> None:
+        """The machinery works, so the trials that failed at once have failed by themselves."""
+        for trial, error in list(self.stillborn.items()):
+            self.live[trial] = self.interrupted.pop(trial)
+            self._end(self.live[trial], {"status": Status.FAILED, "failure": "crashed", "error": error})
+        self.stillborn.clear()
 
     def _decide(self, live: Live, *, over: bool) -> bool:
         """End the trial if it is over or a rule says so. True if it has ended."""

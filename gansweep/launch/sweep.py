@@ -88,8 +88,14 @@ def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
                 say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
             with _interruptible(driver, say), LiveTable(console, driver, run, workers) as table:
                 execute(driver, table.show)
+                driver.close()
             complete = driver.counts()["not_started"] == driver.counts()["cancelled"] == 0
             unrecorded = recorder.close(finished=complete)
+        if driver.broken:
+            raise RuntimeError(
+                f"stopped: {len(driver.stillborn)} trials in a row failed before their first report with the same error: "
+                f"{driver.broken} (see {folder / 'launch.log'}; the same command tries them again)"
+            )
         return Swept(run, driver.counts(), unrecorded)
 
 

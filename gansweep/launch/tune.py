@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gansweep.launch.worker import Assignment, Report, Worker, Workplace
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
@@ -64,24 +66,29 @@ class TuneTrial(tune.Trainable):
     """A warm actor: each `step` is one report of the current assignment."""
 
     def setup(self, config: dict[str, Any], workplace: Workplace | None = None) -> None:
-        assert workplace is not None
-        self.worker = Worker(workplace)
+        self.workplace, self.worker = workplace, None
+        self.reports: Any = iter(())
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next assignment; what the last one left is closed."""
-        if hasattr(self, "reports"):
-            self.reports.close()
-        self.reports = self.worker.run(Assignment(**json.loads(new_config["assignment"])))
+        """Take the next assignment."""
+        self.reports = self._reports(Assignment(**json.loads(new_config["assignment"])))
         return True
+
+    def _reports(self, assignment: Assignment) -> Iterator[Report]:
+        """The worker is made here, so that what keeps it from starting is a report like any other."""
+        try:
+            assert self.workplace is not None
+            self.worker = self.worker or Worker(self.workplace)
+        except Exception:
+            yield Report(over=True, failure="crashed", error=traceback.format_exc()[-4000:])
+            return
+        yield from self.worker.run(assignment)
 
     def step(self) -> dict[str, Any]:
         """The next report."""
         report = next(self.reports)
         return {"report": json.dumps(asdict(report))}
-
-    def cleanup(self) -> None:
-        self.reports.close()
 
 
 class _Stateless:

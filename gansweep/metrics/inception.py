@@ -72,7 +72,7 @@ class Inception2015:
     def load(self, path: Path, device: torch.device | str = "cpu") -> LoadedClassifier:
         """The network with the weights of that file; `ValueError` names a file that holds anything else."""
         data = path.read_bytes()
-        extractor = _extractor(_state(path, data)).to(torch.device(device))
+        extractor = _extractor(path, _state(path, data)).to(torch.device(device))
 
         def forward(images: Tensor) -> Tensor:
             logits: Tensor = extractor(images)[0]
@@ -98,7 +98,7 @@ def _state(path: Path, data: bytes) -> dict[str, Tensor]:
     return state
 
 
-def _extractor(state: dict[str, Tensor]) -> Any:
+def _extractor(path: Path, state: dict[str, Tensor]) -> Any:
     from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
         FeatureExtractorInceptionV3,
     )
@@ -111,6 +111,4 @@ def _extractor(state: dict[str, Tensor]) -> Any:
     try:
         return FeatureExtractorInceptionV3("inception-v3-compat", ["logits_unbiased"], safe)
     except RuntimeError as error:
-        raise ValueError(
-            f"these are not the weights of the 2015 Inception network: {error}".splitlines()[0]
-        ) from error
+        raise ValueError(f"{path} does not hold the weights of the 2015 Inception network") from error

@@ -93,7 +93,7 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=0.25
     )
-    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.train().to(memory_format=torch.channels_last)
     for step, (batch, labels) in enumerate(_batches(images, recipe, steps, device)):
         loss = F.cross_entropy(network(batch), labels)
         optimiser.zero_grad(set_to_none=True)

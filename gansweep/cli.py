@@ -1,0 +1,341 @@
+"""The command line: parses, calls, exits. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gansweep.study import Selection, Study
+
+app = typer.Typer(
+    name="gansweep",
+    help="A laboratory for GAN stability: declared studies, paired sweeps, honest statistics.",
+    epilog="Start with: gansweep launch studies/arch_robustness.py --preset smoke",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyFile = Annotated[str, typer.Argument(help="Path of a study file, such as studies/arch_robustness.py.", metavar="STUDY")]
+Home = Annotated[
+    Path, typer.Option(help="Folder for everything that is written: records, data cache, logs, reports.", envvar="GANSWEEP_HOME")
+]
+Preset = Annotated[str | None, typer.Option(help="Size of the study: smoke, laptop or paper.")]
+Draws = Annotated[int | None, typer.Option(min=1, help="Number of cells, instead of the preset's.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the study, instead of its own.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Data set instead of the preset's: digits, mnist, fashion_mnist, cifar10[:FOLDER], parquet:PATH, image_folder:PATH, "
+        "imagenet32:PATH."
+    ),
+]
+TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking store instead of HOME/mlflow.db.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_HOME = Path("gansweep-home")
+
+
+def _selection(study: str, preset: str | None, draws: int | None, seed: int | None, data: str | None) -> Selection:
+    from gansweep.study import Selection
+
+    return Selection(file=study, preset=preset, draws=draws, seed=seed, data=data)
+
+
+def _console() -> Console:
+    """A console on its own copy of standard output, which stays when a sweep redirects the original to its log."""
+    from rich.console import Console
+
+    sys.stdout.flush()
+    return Console(file=os.fdopen(os.dup(1), "w"), soft_wrap=True)
+
+
+def _uri(home: Path, tracking_uri: str | None) -> str:
+    from gansweep.records import default_uri
+
+    return tracking_uri or default_uri(home)
+
+
+@app.command(epilog="Example: gansweep plan studies/arch_robustness.py --preset laptop")
+def plan(
+    study: StudyFile,
+    preset: Preset = "laptop",
+    draws: Draws = None,
+    seed: Seed = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    probe: Annotated[bool, typer.Option(help="Measure a few iterations to forecast time, disk and memory.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a launch would run: cells, arms and their differences, counts, and a forecast."""
+    from gansweep.launch.forecast import describe_plan, print_plan
+
+    selection = _selection(study, preset, draws, seed, data)
+    described = describe_plan(selection, home, probe=probe)
+    if as_json:
+        print(json.dumps(described))
+    else:
+        print_plan(described, _console())
+
+
+@app.command(
+    epilog="Examples: gansweep launch studies/arch_robustness.py  |  gansweep launch studies/arch_robustness.py --preset smoke "
+    "--workers 2  |  gansweep launch studies/arch_robustness.py --preset paper --address auto --gpus-per-trial 0.25"
+)
+def launch(
+    study: StudyFile,
+    preset: Preset = "laptop",
+    draws: Draws = None,
+    seed: Seed = None,
+    data: Data = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default one per CPU.")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(min=0, help="Fraction of a GPU for each trial.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or ray://HOST:10001.")] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")] = False,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+) -> None:
+    """Run a study. The same command again goes on where it stopped and trains nothing twice."""
+    from gansweep.launch.sweep import Settings, sweep
+
+    selection = _selection(study, preset, draws, seed, data)
+    settings = Settings(
+        home=home,
+        tracking_uri=tracking_uri,
+        executor="inline" if inline else "tune",
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+    )
+    console = _console()
+    swept = sweep(selection, settings, console)
+    counts = swept.counts
+    console.print(
+        f"planned {counts['planned']} = done {counts['done']} + failed {counts['failed']} + cancelled {counts['cancelled']}"
+        f" + running {counts['running']} + not started {counts['not_started']}",
+        highlight=False,
+    )
+    if swept.unrecorded:
+        console.print(
+            f"the tracking server stopped taking records ({swept.unrecorded}); nothing is lost: the same command records the rest",
+            style="red",
+        )
+        raise typer.Exit(3)
+    if not swept.complete:
+        console.print("stopped before the end; the same command goes on")
+        raise typer.Exit(130)
+    if report:
+        console.print(str(_write_report(selection.study(), swept.run, settings.uri, home)), highlight=False)
+
+
+def _write_report(study: Study, run: str, uri: str, home: Path) -> Path:
+    from gansweep import records
+    from gansweep.report import write
+
+    results = records.read(uri, run)
+    path = write(results, study.report, home / "reports" / f"{run}.html")
+    records.attach(uri, run, path)
+    return path
+
+
+def _run(study: Study, selection: Selection, uri: str) -> str:
+    """The run that a reading command means: the selected one, else the last launched of this study."""
+    from gansweep import records
+
+    if any((selection.preset, selection.draws, selection.seed, selection.data)):
+        return selection.run_name(study)
+    found = records.runs(uri, study.name)
+    if not found:
+        raise ValueError(f"study {study.name!r} has no recorded run yet; start it with: gansweep launch {selection.file}")
+    return found[0]
+
+
+@app.command(epilog="Example: gansweep status studies/arch_robustness.py --json")
+def status(
+    study: StudyFile,
+    preset: Preset = None,
+    draws: Draws = None,
+    seed: Seed = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the counts of a run and the verdicts of each arm. Default: the last launched run."""
+    from gansweep import records
+    from gansweep.analysis import counts
+    from gansweep.study import load_study
+
+    selection = _selection(study, preset, draws, seed, data)
+    uri = _uri(home, tracking_uri)
+    run = _run(load_study(study), selection, uri)
+    counted = {"study": load_study(study).name, "run": run, **counts(records.read(uri, run).trials)}
+    if as_json:
+        print(json.dumps(counted))
+    else:
+        _print_counts(counted)
+
+
+def _print_counts(counted: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console = _console()
+    keys = ("planned", "done", "failed", "cancelled", "running", "not_started")
+    console.print(counted["run"], style="bold")
+    console.print("  ".join(f"{key.replace('_', ' ')} {counted[key]}" for key in keys), highlight=False)
+    table = Table(box=None, header_style="dim")
+    for name in ("arm", "verdicts"):
+        table.add_column(name)
+    for arm, of_arm in counted["arms"].items():
+        table.add_row(arm, "  ".join(f"{name} {n}" for name, n in of_arm["verdicts"].items()) or "-")
+    console.print(table)
+
+
+@app.command(epilog="Example: gansweep report studies/arch_robustness.py --preset laptop")
+def report(
+    study: StudyFile,
+    preset: Preset = None,
+    draws: Draws = None,
+    seed: Seed = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown instead.")] = False,
+) -> None:
+    """Write the report of a run, whether or not it has ended. Default: the last launched run."""
+    from gansweep import records
+    from gansweep.report import markdown as as_markdown
+
+    selection = _selection(study, preset, draws, seed, data)
+    uri = _uri(home, tracking_uri)
+    loaded = selection.study() if preset else _selection(study, None, None, None, None).study()
+    run = _run(loaded, selection, uri)
+    if markdown:
+        print(as_markdown(records.read(uri, run), loaded.report))
+    else:
+        print(_write_report(loaded, run, uri, home))
+
+
+@app.command(epilog="Example: gansweep export studies/arch_robustness.py --format parquet --to results")
+def export(
+    study: StudyFile,
+    preset: Preset = None,
+    draws: Draws = None,
+    seed: Seed = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    to: Annotated[Path | None, typer.Option(help="Folder for the files; default HOME/exports/RUN.")] = None,
+    format: Annotated[str, typer.Option(help="csv or parquet.")] = "csv",
+) -> None:
+    """Write the two frames of a run, trials and steps, and its design card."""
+    from gansweep import records
+    from gansweep.parts import misspelt
+    from gansweep.study import load_study
+
+    if format not in ("csv", "parquet"):
+        raise misspelt("format", format, ("csv", "parquet"))
+    uri = _uri(home, tracking_uri)
+    run = _run(load_study(study), _selection(study, preset, draws, seed, data), uri)
+    results = records.read(uri, run)
+    folder = to or home / "exports" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps(results.plan, indent=1))
+    for name in ("trials", "steps"):
+        frame, path = getattr(results, name), folder / f"{name}.{format}"
+        frame.to_csv(path, index=False) if format == "csv" else frame.to_parquet(path, index=False)
+        print(path)
+
+
+@app.command(epilog="Example: gansweep dashboard dashboards/arch_robustness.py --port 8050")
+def dashboard(
+    page: Annotated[str, typer.Argument(help="Path of a dashboard file, such as dashboards/arch_robustness.py.")],
+    run: Annotated[str | None, typer.Option(help="Name of the run; default the last launched of the study.")] = None,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8050,
+) -> None:
+    """Serve the live figures of a study; they follow the sweep as trials end."""
+    from gansweep import records
+    from gansweep.dashboard import serve
+    from gansweep.parts import misspelt
+
+    file = Path(page)
+    if not file.is_file():
+        raise misspelt("dashboard file", page, sorted(map(str, file.parent.glob("*.py"))) or ["(no *.py file there)"])
+    spec = importlib.util.spec_from_file_location(f"gansweep_dashboard_{file.stem}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    uri = _uri(home, tracking_uri)
+    found = records.runs(uri, file.stem)
+    if run is None and not found:
+        raise ValueError(f"study {file.stem!r} has no recorded run yet; start it with: gansweep launch studies/{file.name}")
+    chosen = run or found[0]
+    serve(lambda: records.read(uri, chosen), module.page, host=host, port=port)
+
+
+@app.command(epilog="Example: gansweep studies")
+def studies(
+    folder: Annotated[Path, typer.Argument(help="Folder of study files.")] = Path("studies"),
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the study files of a folder with their questions, presets and recorded runs."""
+    from gansweep import records
+    from gansweep.study import load_study
+
+    uri = _uri(home, tracking_uri)
+    recorded = not (tracking_uri is None and not (home / "mlflow.db").exists())
+    rows = []
+    for file in sorted(folder.glob("*.py")):
+        study = load_study(file)
+        runs = records.runs(uri, study.name) if recorded else []
+        rows.append({"file": str(file), "question": study.question, "presets": list(study.presets), "runs": runs})
+    if not rows:
+        raise ValueError(f"no study file in {str(folder)!r}")
+    if as_json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(f"{row['file']}\n  {row['question']}\n  presets: {', '.join(row['presets'])}")
+        print(f"  runs: {', '.join(row['runs']) or 'none yet'}")
+
+
+@app.command(epilog="Example: gansweep doctor")
+def doctor(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """Check this machine: packages, devices, disk, and whether the home can be written."""
+    from gansweep.launch.doctor import examine, print_findings
+
+    findings = examine(home)
+    if as_json:
+        print(json.dumps(findings))
+    else:
+        print_findings(findings, _console())
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script: a bad input is one line on standard error and exit code 2."""
+    try:
+        app()
+    except ValueError as error:
+        print(f"gansweep: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as error:
+        if not str(error).startswith("stopped:"):
+            raise
+        print(f"gansweep: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,293 @@
+"""The judges: trained once and found again by checksum; the published network, really loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gansweep.data.cache import Images, open_images, prepare, to_unit
+from gansweep.data.sources import Digits
+from gansweep.metrics.classifier import TrainedClassifier, read_meta, some_rows
+from gansweep.metrics.entropy import inception_score
+from gansweep.metrics.inception import Inception2015
+from gansweep.metrics.inception_score import InceptionScore
+from gansweep.metrics.residual import Recipe, ResidualClassifier, augment
+
+QUICK = TrainedClassifier(width=4, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return open_images(prepare(Digits(size=16), tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+# The trained classifier
+
+
+def test_the_default_classifier_reads_the_digits(digits: Images, cache: Path) -> None:
+    judge = TrainedClassifier()
+    lines: list[str] = []
+    path = judge.prepare(digits, cache, report=lines.append)
+    classifier, meta = judge.load(path), read_meta(path)
+    right = classifier.logits(torch.from_numpy(digits.test_images)).argmax(1).numpy() == digits.test_labels
+    assert right.mean() >= 0.97
+    assert classifier.test_accuracy == pytest.approx(right.mean())
+    assert meta["num_test_images"] == len(digits.test_labels)
+    assert meta["sha256"] == classifier.hash
+    assert meta["seconds"] > 0
+    assert 8 < meta["test_inception_score"] <= 10  # ten classes: at most 10
+    assert 8 < meta["train_inception_score"] <= 10
+    assert "step 0 of" in lines[0]
+    assert "test accuracy" in lines[-1]
+
+
+def test_the_second_preparation_trains_nothing(digits: Images, tmp_path: Path) -> None:
+    path = QUICK.prepare(digits, tmp_path)
+    lines: list[str] = []
+    assert QUICK.prepare(digits, tmp_path, report=lines.append) == path
+    assert lines == []
+
+
+def test_a_loaded_classifier_gives_the_same_logits_for_every_batch_size(digits: Images, cache: Path) -> None:
+    classifier = QUICK.load(QUICK.prepare(digits, cache))
+    images = torch.from_numpy(digits.test_images[:50])
+    whole = classifier.logits(images)
+    assert whole.shape == (50, 10)
+    for size in (1, 7):
+        assert torch.allclose(classifier.logits(images, size), whole, atol=1e-4)
+
+
+def test_the_score_of_the_same_images_does_not_depend_on_the_batch_size(digits: Images, cache: Path) -> None:
+    classifier = QUICK.load(QUICK.prepare(digits, cache))
+    images = torch.from_numpy(digits.test_images)
+    scores = [inception_score(classifier.logits(images, size).numpy())[0] for size in (1, 64, 359)]
+    assert scores == pytest.approx([scores[0]] * 3, rel=1e-5)
+
+
+def test_another_seed_recipe_or_data_set_is_another_classifier(digits: Images, tmp_path: Path) -> None:
+    other_data = Images(**{**vars(digits), "content": "other"})
+    paths = {
+        QUICK.prepare(digits, tmp_path),
+        TrainedClassifier(width=4, epochs=1, seed=1).prepare(digits, tmp_path),
+        TrainedClassifier(width=4, epochs=2).prepare(digits, tmp_path),
+        QUICK.prepare(other_data, tmp_path),
+    }
+    assert len(paths) == 4
+    assert len({read_meta(path)["sha256"] for path in paths}) == 3  # the same pixels train the same weights
+
+
+def test_training_leaves_the_random_streams_of_trials_alone(digits: Images, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    QUICK.prepare(digits, tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("file", ["weights.pt", "meta.json"])
+def test_damaged_weights_are_named_when_loaded_and_trained_again_when_prepared(
+    digits: Images, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    path = QUICK.prepare(digits, tmp_path)
+    good = QUICK.load(path).hash
+    data = bytearray((path / file).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (path / file).write_bytes(data if file == "weights.pt" else data[:-5])
+    with pytest.raises(ValueError, match=rf"{file}.*delete"):
+        QUICK.load(path)
+    with caplog.at_level(logging.WARNING):
+        QUICK.prepare(digits, tmp_path)
+    assert "training it again" in caplog.text
+    assert QUICK.load(path).hash == good
+
+
+class Hostile:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.marker),)
+
+
+def test_weights_that_would_run_code_are_refused_even_with_a_right_checksum(
+    digits: Images, tmp_path: Path
+) -> None:
+    path = QUICK.prepare(digits, tmp_path)
+    torch.save({"evil": Hostile(tmp_path / "it_ran")}, path / "weights.pt")
+    digest = hashlib.sha256((path / "weights.pt").read_bytes()).hexdigest()
+    (path / "meta.json").write_text(json.dumps({**read_meta(path), "sha256": digest}))
+    with pytest.raises(pickle.UnpicklingError):
+        QUICK.load(path)
+    assert not (tmp_path / "it_ran").exists()
+
+
+def _prepare_when_told(data: str, cache: str, start: Any, trained: Any) -> None:
+    start.wait()
+    lines: list[str] = []
+    QUICK.prepare(open_images(Path(data)), Path(cache), report=lines.append)
+    trained.put(len(lines))
+
+
+def test_workers_that_prepare_at_once_train_once(tmp_path: Path) -> None:
+    data = prepare(Digits(size=16), tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    start, trained = spawn.Barrier(2), spawn.Queue()
+    arguments = (str(data), str(tmp_path / "cache"), start, trained)
+    workers = [spawn.Process(target=_prepare_when_told, args=arguments) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    lines = sorted(trained.get(timeout=120) for _ in workers)
+    for worker in workers:
+        worker.join(timeout=60)
+        assert worker.exitcode == 0
+    assert lines[0] == 0
+    assert lines[1] > 0
+
+
+def test_images_of_another_kind_are_refused(digits: Images, cache: Path) -> None:
+    classifier = QUICK.load(QUICK.prepare(digits, cache))
+    images = torch.from_numpy(digits.test_images[:2])
+    with pytest.raises(ValueError, match="float32"):
+        classifier.logits(to_unit(images))
+    with pytest.raises(ValueError, match="takes 1 channels, not 3"):
+        classifier.logits(images.expand(-1, 3, -1, -1))
+
+
+@pytest.mark.parametrize("size", [8, 16, 28, 32, 64])
+def test_the_network_takes_every_size(size: int) -> None:
+    network = ResidualClassifier(channels=3, num_classes=7, width=4, size=size)
+    assert network(torch.zeros(2, 3, size, size)).shape == (2, 7)
+
+
+def test_the_budget_of_images_bounds_the_epochs() -> None:
+    recipe = Recipe(
+        epochs=8, max_images=400_000, batch_size=128, learning_rate=0.1, weight_decay=0, mirror=False, seed=0
+    )
+    assert recipe.num_steps(50_000) == 3125  # 8 epochs are 400,000 images
+    assert recipe.num_steps(1_281_167) == 3125
+    assert recipe.batch_of(1438) == 71  # a twentieth, so that an epoch has twenty steps
+    assert recipe.num_steps(1438) == 163
+
+
+def test_augmentation_shifts_whole_images_and_mirrors_half_of_them() -> None:
+    stream = torch.Generator().manual_seed(0)
+    ramp = torch.arange(16).expand(400, 2, 16, 16).contiguous()  # each row counts its columns
+    shifted = augment(ramp, mirror=False, stream=stream)
+    assert shifted.shape == ramp.shape
+    assert set(shifted[:, 0, 0, 8].tolist()) == {6, 7, 8, 9, 10}
+    assert torch.equal(shifted[:, 0], shifted[:, 1])
+    mirrored = augment(ramp, mirror=True, stream=stream)
+    falling = (mirrored[:, 0, 0, 15] < mirrored[:, 0, 0, 0]).float().mean()
+    assert 0.4 < falling < 0.6
+
+
+def test_random_rows_are_different_sorted_and_the_same_each_time() -> None:
+    rows = some_rows(100, 30, seed=1)
+    assert len(set(rows.tolist())) == 30
+    assert np.array_equal(rows, np.sort(rows))
+    assert np.array_equal(rows, some_rows(100, 30, seed=1))
+    assert len(some_rows(5, 30, seed=1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [({"width": 0}, "width"), ({"learning_rate": 0}, "learning_rate"), ({"mirror": "color"}, "colour")],
+)
+def test_a_wrong_field_is_refused_when_the_classifier_is_declared(fields: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        TrainedClassifier(**fields)
+
+
+# The published network
+
+
+@pytest.fixture(scope="module")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the layout of the published weights and random numbers in it."""
+    from torch_fidelity import feature_extractor_inceptionv3 as theirs  # type: ignore[import-untyped]
+
+    class Unloaded(theirs.FeatureExtractorInceptionV3):  # type: ignore[misc]
+        def load_state_dict(self, *_: Any) -> None:  # keeps the random initial weights
+            pass
+
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    torch.manual_seed(0)
+    path: Path = tmp_path_factory.mktemp("inception") / "weights.pth"
+    torch.save(Unloaded("random", ["logits_unbiased"], nothing).state_dict(), path)
+    return path
+
+
+def test_the_published_layout_is_loaded_without_a_download(
+    digits: Images, inception_weights: Path, tmp_path: Path
+) -> None:
+    judge = Inception2015(weights=str(inception_weights))
+    classifier = judge.load(judge.prepare(digits, tmp_path))
+    grey = torch.from_numpy(digits.test_images[:3])
+    logits = classifier.logits(grey)
+    assert logits.shape == (3, 1008)
+    assert torch.allclose(logits, classifier.logits(grey.expand(-1, 3, -1, -1)), atol=1e-5)
+    assert classifier.hash == hashlib.sha256(inception_weights.read_bytes()).hexdigest()
+
+
+def test_the_published_logits_leave_the_bias_of_the_last_layer_out(
+    inception_weights: Path, tmp_path: Path
+) -> None:
+    state = torch.load(inception_weights, weights_only=True)
+    torch.save({**state, "fc.bias": state["fc.bias"] + 100}, tmp_path / "shifted.pth")
+    image = torch.arange(3 * 32 * 32).reshape(1, 3, 32, 32).byte()
+    judge = Inception2015()
+    shifted, plain = judge.load(tmp_path / "shifted.pth"), judge.load(inception_weights)
+    assert torch.allclose(shifted.logits(image), plain.logits(image))
+    assert shifted.hash != plain.hash
+
+
+def test_the_score_of_the_published_network_says_so_in_its_protocol(inception_weights: Path) -> None:
+    protocol = InceptionScore(classifier=Inception2015(weights=str(inception_weights))).protocol("abc")
+    assert protocol["classifier"] == "inception_2015"
+    assert protocol["resize"].startswith("299x299")
+    assert protocol["library"].startswith("torch-fidelity")
+
+
+@pytest.mark.parametrize("weights", [None, "/no/such/file.pth"])
+def test_missing_weights_are_an_error_that_says_which_file_to_get(
+    digits: Images, tmp_path: Path, weights: str | None
+) -> None:
+    with pytest.raises(ValueError, match=r"weights-inception-2015-12-05-6726825d\.pth"):
+        Inception2015(weights=weights).prepare(digits, tmp_path)
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    judge = Inception2015(weights=str(path))
+    path.write_bytes(b"not weights")
+    with pytest.raises(ValueError, match=str(path)):
+        judge.load(path)
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(ValueError, match=str(path)):
+        judge.load(path)
+
+
+def test_an_inception_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"fc.weight": Hostile(tmp_path / "it_ran")}, path)
+    with pytest.raises(ValueError, match=str(path)):
+        Inception2015(weights=str(path)).load(path)
+    assert not (tmp_path / "it_ran").exists()
