@@ -14,7 +14,7 @@ _HOMES = {
     "metrics.inception_score": "InceptionScore",
     "models.dcgan": "DCGANDiscriminator DCGANGenerator",
     "optimizers": "Adam RMSProp",
-    "sections": "Confounders FactorEffects OutcomeTable PairedScores SampleGrids ScoreCurves Survival",
+    "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids ScoreCurves Survival",
     "space": "choice integers log_uniform uniform",
     "stability": "BelowScore Collapsed DeadGradient Diverged Exploding",
     "study": "Preset Study",

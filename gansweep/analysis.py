@@ -334,3 +334,14 @@ def _quantiles(wide: pd.DataFrame) -> pd.DataFrame:
         value = ordered[rank, np.arange(len(known))] if len(ordered) else np.full(len(known), np.nan)
         columns[name] = np.where(np.isfinite(value), value, np.nan)
     return pd.DataFrame(columns).assign(alive=np.isfinite(ordered).sum(axis=0), trials=known)
+
+
+def tally(trials: pd.DataFrame) -> dict[str, Any]:
+    """The counts of the whole run and, under `arms`, of each arm with its verdicts; plain numbers, for JSON."""
+    table = counts(trials).set_index("arm")
+    numbers = {str(arm): {str(name): int(value) for name, value in row.items()} for arm, row in table.iterrows()}
+    whole = numbers.pop("all")
+    for arm, of_arm in numbers.items():
+        found = trials.loc[trials["arm"] == arm, "verdict"].dropna().value_counts()
+        of_arm["verdicts"] = {str(verdict): int(n) for verdict, n in found.items()}  # type: ignore[assignment]
+    return {**whole, "arms": numbers}

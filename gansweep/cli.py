@@ -172,13 +172,13 @@ def status(
 ) -> None:
     """Show the counts of a run and the verdicts of each arm. Default: the last launched run."""
     from gansweep import records
-    from gansweep.analysis import counts
+    from gansweep.analysis import tally
     from gansweep.study import load_study
 
-    selection = _selection(study, preset, draws, seed, data)
+    loaded = load_study(study)
     uri = _uri(home, tracking_uri)
-    run = _run(load_study(study), selection, uri)
-    counted = {"study": load_study(study).name, "run": run, **counts(records.read(uri, run).trials)}
+    run = _run(loaded, _selection(study, preset, draws, seed, data), uri)
+    counted = {"study": loaded.name, "run": run, **tally(records.read(uri, run).trials)}
     if as_json:
         print(json.dumps(counted))
     else:

@@ -7,7 +7,6 @@ A page is any object with `sections` (parts of `gansweep.sections`) and perhaps 
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from importlib import resources
 from typing import Any
 
 import pandas as pd
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from gansweep import figures, report
-from gansweep.page import Drawing, Results, Section, Table, arm_labels
+from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels
 from gansweep.stability import Verdict
 
 Read = Callable[[], Results]
@@ -28,6 +27,10 @@ INDEX = (
     "{%css%}<style>STYLE</style></head><body>{%app_entry%}"
     "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
 )
+
+
+PLACES = {"counts": "children", "warning": "children", "sections": "children", "seen": "data"}
+PARTS = {"text": "children", "figure": "figure", "table": "children", "pictures": "children"}
 
 
 @dataclass(frozen=True)
@@ -72,25 +75,27 @@ def make_app(read: Read, page: Any, every_seconds: float = 3.0) -> Dash:
     style = resources.files("gansweep").joinpath("templates", "dashboard.css").read_text(encoding="utf-8")
     app.index_string = INDEX.replace("STYLE", style)
     app.layout = lambda: _layout(read, every_seconds)
-    drawn = {"counts": "children", "warning": "children", "sections": "children", "seen": "data"}
+    outputs = [Output(name, prop) for name, prop in PLACES.items()]
+    outputs += [Output({"part": name, "at": ALL}, prop) for name, prop in PARTS.items()]
 
     @app.callback(
-        [Output(name, prop) for name, prop in drawn.items()],
+        outputs,
         [Input("tick", "n_intervals"), Input("arms", "value"), Input("verdicts", "value")],
         State("seen", "data"),
         # No tick while one is being answered: Dash drops an answer that a newer request has overtaken.
         running=[(Output("tick", "disabled"), True, False)],
     )
-    def refresh(_: int, arms: list[str], verdicts: list[str], seen: str | None) -> Any:
+    def refresh(_: int, arms: list[str], verdicts: list[str], seen: dict[str, Any] | None) -> Any:
+        shown = [[place["id"]["at"] for place in places] for places in ctx.outputs_list[len(PLACES) :]]
         try:
             results = read()
             now = f"{fingerprint(results)} {arms} {verdicts}"
-            if now == seen:
-                return no_update, "", no_update, no_update
-            return [*_drawn(results, page, arms, verdicts), now]
+            if seen and now == seen["now"]:
+                return [no_update, "", no_update, no_update, *_kept(shown)]
+            return _drawn(results, page, arms, verdicts, now, seen, shown)
         except Exception as error:
             logging.getLogger(__name__).warning("the study could not be read", exc_info=True)
-            return no_update, f"Not refreshed: {error}", no_update, no_update
+            return [no_update, f"Not refreshed: {error}", no_update, no_update, *_kept(shown)]
 
     return app
 
@@ -103,20 +108,43 @@ def serve(read: Read, page: Any, host: str = "127.0.0.1", port: int = 8050) -> N
     make_app(read, page).run(host=host, port=port, debug=False)
 
 
-def _drawn(results: Results, page: Any, arms: list[str], verdicts: list[str]) -> list[Any]:
+def _kept(shown: list[list[str]]) -> list[list[Any]]:
+    return [[no_update] * len(places) for places in shown]
+
+
+def _drawn(
+    results: Results,
+    page: Any,
+    arms: list[str],
+    verdicts: list[str],
+    now: str,
+    seen: dict[str, Any] | None,
+    shown: list[list[str]],
+) -> list[Any]:
+    """The outputs of a refresh.
+
+    Dash builds anew whatever is inside a replaced container, and a figure built anew forgets its zoom. So the
+    frame of the page is replaced only when its shape changes, and otherwise each part on its own.
+    """
     kept = keep(results, arms, verdicts)
     warning = ""
     if kept is not results:
         warning = (
-            f"Filtered: {len(kept.trials)} of {len(results.trials)} trials. Rates below are those of the "
-            f"filtered trials "
-            "only, not of the study."
+            f"Filtered: {len(kept.trials)} of {len(results.trials)} trials. The rates below are those of "
+            f"the filtered "
+            "trials, not of the study."
         )
     told = [
         html.P(report.counts_sentence(results), className="counts"),
         html.P(report.pairing_sentence(results)),
     ]
-    return [told, warning, [_section(s, i) for i, s in enumerate(report.render(kept, page.sections))]]
+    sections = report.render(kept, page.sections)
+    shape = [[len(section.figures), len(section.tables)] for section in sections]
+    memory = {"now": now, "shape": shape}
+    if seen is None or seen["shape"] != shape:
+        return [told, warning, [_section(s, i) for i, s in enumerate(sections)], memory, *_kept(shown)]
+    new = _parts(sections)
+    return [told, warning, no_update, memory, *([new[at] for at in places] for places in shown)]
 
 
 def _layout(read: Read, every_seconds: float) -> html.Main:
@@ -147,39 +175,59 @@ def _layout(read: Read, every_seconds: float) -> html.Main:
     )
 
 
+def _parts(sections: Sequence[Section]) -> dict[str, Any]:
+    """Everything on the page that a refresh can change, by its place."""
+    parts: dict[str, Any] = {}
+    for i, section in enumerate(sections):
+        parts[f"text-{i}"] = [html.P(text) for text in section.text]
+        parts[f"pictures-{i}"] = [_picture(picture) for picture in section.pictures]
+        parts |= {f"figure-{i}-{j}": drawing.figure for j, drawing in enumerate(section.figures)}
+        parts |= {f"table-{i}-{j}": _table(table) for j, table in enumerate(section.tables)}
+    return parts
+
+
 def _section(section: Section, place: int) -> html.Section:
-    pictures = [
-        html.Figure(
-            [
-                html.Img(src="data:image/png;base64," + base64.b64encode(p.png).decode(), alt=p.caption),
-                html.Figcaption(p.caption),
-            ]
+    parts = _parts([section])
+
+    def box(name: str, at: str, first: str, **more: Any) -> html.Div:
+        return html.Div(parts[first], id={"part": name, "at": at}, **more)
+
+    figures_shown = [
+        _figure(drawing, parts[f"figure-0-{j}"], f"figure-{place}-{j}")
+        for j, drawing in enumerate(section.figures)
+    ]
+    tables = [
+        html.Details(
+            [html.Summary("Table"), box("table", f"table-{place}-{j}", f"table-0-{j}", className="scroll")]
         )
-        for p in section.pictures
+        for j in range(len(section.tables))
     ]
     return html.Section(
         [
             html.H2(section.title),
-            *(html.P(text) for text in section.text),
-            *(_figure(d, f"figure-{place}-{i}") for i, d in enumerate(section.figures)),
-            *(_table(t) for t in section.tables),
-            html.Div(pictures, className="pictures"),
-        ],
-        key=section.title,
+            box("text", f"text-{place}", "text-0"),
+            *figures_shown,
+            *tables,
+            box("pictures", f"pictures-{place}", "pictures-0", className="pictures"),
+        ]
     )
 
 
-def _figure(drawing: Drawing, name: str) -> html.Figure:
-    graph = dcc.Graph(id=name, figure=drawing.figure, config=dict(figures.CONFIG))
-    return html.Figure([graph, html.Figcaption(drawing.caption)], key=name)
+def _figure(drawing: Drawing, figure: Any, at: str) -> html.Figure:
+    graph = dcc.Graph(id={"part": "figure", "at": at}, figure=figure, config=dict(figures.CONFIG))
+    return html.Figure([graph, html.Figcaption(drawing.caption)])
 
 
-def _table(table: Table) -> html.Details:
-    names = [str(name) for name in table.shown.columns]
+def _picture(picture: Picture) -> html.Figure:
+    return html.Figure(
+        [html.Img(src=report.data_uri(picture), alt=picture.caption), html.Figcaption(picture.caption)]
+    )
+
+
+def _table(table: Table) -> html.Table:
     rows = [
-        html.Tr([html.Th(str(first), scope="row"), *(html.Td(str(v)) for v in rest)])
+        html.Tr([html.Th(str(first), scope="row"), *(html.Td(str(value)) for value in rest)])
         for first, *rest in table.shown.to_numpy().tolist()
     ]
-    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in names]))
-    body = html.Table([html.Caption(table.caption), head, html.Tbody(rows)])
-    return html.Details([html.Summary("Table"), html.Div(body, className="scroll")])
+    head = html.Tr([html.Th(str(name), scope="col") for name in table.shown.columns])
+    return html.Table([html.Caption(table.caption), html.Thead(head), html.Tbody(rows)])

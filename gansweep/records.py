@@ -162,10 +162,6 @@ class Recorder:
         """The trial has ended, or was cancelled."""
         self._put(self._end, trial, outcome, ended_ms)
 
-    def artifact(self, path: Path) -> None:
-        """A file of the whole study, such as its report."""
-        self._put(self._artifact, path)
-
     def close(self, finished: bool) -> str:
         """Write what is queued and end the parent run. Returns what went wrong with the server, if anything."""
         self._put(self._finish, finished)
@@ -237,9 +233,6 @@ class Recorder:
     def _finish(self, finished: bool) -> None:
         self.client.set_terminated(self.parent, "FINISHED" if finished else "KILLED")
 
-    def _artifact(self, path: Path) -> None:
-        self.client.log_artifact(self.parent, str(path))
-
     def _bytes(self, run: str, content: bytes, name: str) -> None:
         import tempfile
 
@@ -247,6 +240,15 @@ class Recorder:
             file = Path(folder) / name
             file.write_bytes(content)
             self.client.log_artifact(run, str(file))
+
+
+def attach(uri: str, run: str, path: Path) -> None:
+    """Add a file, such as the report, to the recorded run of a study."""
+    _quiet_mlflow()
+    from mlflow import MlflowClient
+
+    parents = {tags["gansweep.run"]: run_id for run_id, tags, _ in _source(uri).parents()}
+    MlflowClient(tracking_uri=uri).log_artifact(parents[run], str(path))
 
 
 # --- reading: plain SQL where the store is a database, the client where it is a server

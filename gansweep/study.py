@@ -91,10 +91,14 @@ class Study:
         if not self.metrics:
             raise ValueError("Study.metrics is empty: a study needs at least one score")
         self._check_fields()
-        for preset in self.presets.values():
+        for name, preset in self.presets.items():
             for path in preset.space:
                 if path not in self.space:
-                    raise misspelt("space of a preset", path, self.space)
+                    raise misspelt(f"preset {name!r}: space", path, self.space)
+            try:
+                override(self.baseline, preset.overrides)
+            except ValueError as error:
+                raise ValueError(f"preset {name!r}: {error}") from error
         known = {*self.space, *self.arms, *self.axes}
         for name in self.labels:
             if name not in known:

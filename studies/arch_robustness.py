@@ -8,6 +8,7 @@ run     gansweep launch studies/arch_robustness.py
 
 from gansweep import (
     Adam,
+    Audit,
     BelowScore,
     Collapsed,
     Confounders,
@@ -22,6 +23,7 @@ from gansweep import (
     ImageNet32,
     InceptionScore,
     NonSaturating,
+    OutcomeFlow,
     OutcomeTable,
     PairedScores,
     Preset,
@@ -114,7 +116,7 @@ study = Study(
         "laptop": Preset(
             description="A quarter of the paper's widths, 16x16 digits and 400 generator iterations: the orderings can show, "
             "the scores are not the paper's.",
-            overrides={"data": Digits(size=16), "steps": 400, "report_every": 20, "evaluate_every": 50},
+            overrides={"data": Digits(size=16), "steps": 400, "report_every": 25, "evaluate_every": 50},
             space={
                 "generator.width": choice(8, 16, 32),
                 "discriminator.width": choice(8, 16, 32),
@@ -128,11 +130,13 @@ study = Study(
     },
     report=(
         OutcomeTable(),
+        OutcomeFlow(),
         Survival(),
         PairedScores(),
         FactorEffects(),
         ScoreCurves(),
         SampleGrids(per_arm=3),
+        Audit(),
         Confounders(),
     ),
     labels={

@@ -101,13 +101,13 @@ def to_unit(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """float in [-1, 1] -> uint8: round((x + 1) * 127.5), values outside clamped; the inverse of `to_unit`.
 
-    `ValueError` for whole numbers, which have been quantised already, and for values that are not finite.
+    `ValueError` for whole numbers, which have been quantised already. NaN becomes 0, so that the samples of a
+    diverged generator can be shown; they must not be scored: look for them before, as `InceptionScore.score` does.
     """
     if not images.is_floating_point():
         raise ValueError(f"to_uint8 takes floats in [-1, 1], not {images.dtype}")
-    if not images.isfinite().all():
-        raise ValueError("to_uint8 was given images that are not finite")
-    return images.detach().float().add(1.0).mul_(127.5).round_().clamp_(0, 255).byte()
+    pixels = images.detach().float().add(1.0).mul_(127.5).round_().clamp_(0, 255)
+    return pixels.nan_to_num_(nan=0.0).byte()
 
 
 def _key(dataset: ImageSource, source: str) -> str:

@@ -46,7 +46,7 @@ def reading(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ValueError(f"{error.filename or path} does not exist") from error
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         raise _damaged(path, error) from error
     except (zlib.error, zipfile.BadZipFile, tarfile.TarError, pickle.UnpicklingError, struct.error) as error:
         raise _damaged(path, error) from error

@@ -9,6 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.error import HTTPError
 
 import numpy as np
 
@@ -144,7 +145,7 @@ class CIFAR10(ImageSource):
             download([Published.url], archive, Published.tgz_md5)
             return [archive]
         folder = _folder(self.folder)
-        if parquet := sorted(folder.glob("*.parquet")):
+        if parquet := sorted(folder.rglob("*.parquet")):
             return parquet
         if (archive := folder / "cifar-10-python.tar.gz").is_file():
             return [archive]
@@ -344,6 +345,8 @@ def download(urls: Sequence[str], path: Path, md5: str) -> None:
             return
         except (OSError, RuntimeError) as error:
             reason = error
+            if isinstance(error, HTTPError):
+                error.close()  # or its socket stays open
     raise ValueError(f"{path.name} could not be downloaded ({reason}); give the folder that holds it instead")
 
 

@@ -66,9 +66,9 @@ class InceptionScore:
     def score(self, samples: Tensor | Sampler, classifier: LoadedClassifier) -> dict[str, float]:
         """`{"inception_score": mean, "inception_score_std": std}` of the first `num_samples` samples.
 
-        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches; floats in [-1,
-        1] are quantised to uint8. The caller puts the generator into evaluation mode. `ValueError` if there
-        are too few samples or if any is not finite. The logits cross to the host once.
+        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches: uint8, or floats in
+        [-1, 1], which are quantised first. The caller puts the generator into evaluation mode. `ValueError` if
+        there are too few samples or if any is not finite. The logits cross to the host once.
         """
         batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
         mean, std = inception_score(
@@ -78,14 +78,19 @@ class InceptionScore:
 
     @torch.inference_mode()
     def _logits(self, batches: Iterator[Tensor], classifier: LoadedClassifier) -> Tensor:
-        rows, wanted = [], self.num_samples
+        rows, missing = [], self.num_samples
+        finite = torch.ones((), dtype=torch.bool, device=classifier.device)
         for batch in batches:
-            images = to_uint8(batch) if batch.is_floating_point() else batch
-            rows.append(classifier.logits(images[:wanted]))
-            wanted -= len(rows[-1])
-            if wanted == 0:
-                return torch.cat(rows)
-        raise ValueError(f"{self.name} needs {self.num_samples} samples and got {self.num_samples - wanted}")
+            images = batch[:missing]
+            if images.is_floating_point():
+                finite &= images.isfinite().all().to(finite.device)
+                images = to_uint8(images)
+            rows.append(classifier.logits(images))
+            missing -= len(images)
+            if missing == 0:
+                # A sample that is not finite has no score. Asked on the device, which is waited for only once.
+                return torch.cat(rows).where(finite, torch.nan)
+        raise ValueError(f"{self.name} needs {self.num_samples} samples and got {self.num_samples - missing}")
 
 
 def real_score(

@@ -1,0 +1,125 @@
+"""`gansweep plan`: what a launch would run, and a forecast from a few measured iterations."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gansweep.data.cache import open_images, prepare
+from gansweep.launch.console import clock
+from gansweep.launch.worker import resolve_device
+from gansweep.parts import override
+from gansweep.study import Plan, PlannedTrial, Selection
+from gansweep.training import TrainState, sample, train
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROBED_CELLS = 4
+PROBED_STEPS = 3
+WORKER_BASE_GB = 0.4  # a worker process with torch and ray before it has a network
+REPORT_BYTES = 6_000  # of one report in the store, the history and the journal together, measured on laptop runs
+
+
+def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str, Any]:
+    """The plan as plain JSON: counts, cells, arms as differences from the baseline and, with `probe`, a forecast."""
+    study = selection.study()
+    plan = study.plan()
+    size = study.space_size
+    return {
+        "study": study.name,
+        "question": study.question,
+        "run": selection.run_name(study),
+        "preset": selection.preset,
+        "planned": len(plan),
+        "cells": len(plan) // len(study.arms),
+        "space_size": int(size) if size != float("inf") else None,
+        "factors": {path: getattr(space, "options", None) or [space.low, space.high] for path, space in study.space.items()},
+        "baseline": study.baseline_fields(),
+        "arms": study.arm_changes(),
+        "forecast": _forecast(plan, home.resolve()) if probe else None,
+    }
+
+
+def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    device = resolve_device("auto")
+    workers = os.cpu_count() or 1
+    seconds: dict[str, float] = {}
+    state_bytes = 0
+    num_samples = max(metric.num_samples for metric in plan.study.metrics)
+    for arm in plan.study.arms:
+        trials = [trial for trial in plan if trial.arm == arm]
+        chosen = trials[:: max(1, len(trials) // PROBED_CELLS)][:PROBED_CELLS]
+        measured = [_probe(trial, num_samples, home, device) for trial in chosen]
+        state_bytes = max([state_bytes, *(size for _, size in measured)])
+        seconds[arm] = sum(cost for cost, _ in measured) / len(measured)
+    total = sum(seconds[trial.arm] for trial in plan)
+    reports = sum(trial.config.steps / trial.config.report_every for trial in plan)
+    return {
+        "device": device.type,
+        "workers": workers,
+        "seconds_per_trial": {arm: round(cost, 1) for arm, cost in seconds.items()},
+        "hours": round(total / workers / 3600, 3),
+        "disk_gb": round((reports * REPORT_BYTES + workers * state_bytes) / 1e9, 3),
+        "memory_gb": round(max(WORKER_BASE_GB, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20) * workers, 1),
+        "without": "the classifier's share of each evaluation, and preparing data and classifier",
+    }
+
+
+def _probe(trial: PlannedTrial, num_samples: int, home: Path, device: torch.device) -> tuple[float, int]:
+    """Seconds of the whole trial, from a few iterations and one set of samples; and the bytes of its state."""
+    config = trial.config
+    images = torch.from_numpy(open_images(prepare(config.data, home / "data", verify=False)).train_images).to(device)
+    state = TrainState.build(config, channels=images.shape[1], size=images.shape[2], device=device)
+    short = override(config, {"steps": PROBED_STEPS + 1, "report_every": 1, "evaluate_every": 1})
+    steps = [step.seconds for step in train(short, state, images, device)]
+    started = time.perf_counter()
+    sample(config, state, num_samples, device)
+    evaluation = time.perf_counter() - started
+    cost = (steps[-1] - steps[0]) / PROBED_STEPS * config.steps + evaluation * (config.steps // config.evaluate_every)
+    parameters = sum(p.numel() for net in (state.generator, state.discriminator) for p in net.parameters())
+    return cost, parameters * 4 * 3  # weights and the two moments of Adam
+
+
+def print_plan(described: dict[str, Any], console: Console) -> None:
+    """The plan for a person."""
+    from rich.table import Table
+
+    console.print(described["question"], style="bold")
+    size = f" of {described['space_size']:,} in the space" if described["space_size"] else ""
+    console.print(
+        f"{described['run']}: {described['cells']} cells{size} x {len(described['arms'])} arms = {described['planned']} trials",
+        highlight=False,
+    )
+    factors = Table(box=None, header_style="dim")
+    factors.add_column("drawn for each cell")
+    factors.add_column("values")
+    for path, values in described["factors"].items():
+        factors.add_row(path, ", ".join(map(str, values)))
+    console.print(factors)
+    arms = Table(box=None, header_style="dim")
+    for name in ("differs between arms", "baseline", *described["arms"]):
+        arms.add_column(name)
+    for field in next(iter(described["arms"].values()), {}):
+        base = described["baseline"].get(field)
+        cells = (_cell(changes[field], base) for changes in described["arms"].values())
+        arms.add_row(field, str(base), *cells)
+    console.print(arms)
+    if forecast := described["forecast"]:
+        each = ", ".join(f"{arm} {clock(seconds)}" for arm, seconds in forecast["seconds_per_trial"].items())
+        console.print(
+            f"forecast on {forecast['device']} with {forecast['workers']} workers: {clock(forecast['hours'] * 3600)} in all "
+            f"(a trial: {each}), {forecast['disk_gb']:.2f} GB on disk, {forecast['memory_gb']:.1f} GB of memory; "
+            f"without {forecast['without']}",
+            highlight=False,
+        )
+
+
+def _cell(value: Any, base: Any) -> str:
+    return "=" if value == base else "-" if value is None else str(value)
