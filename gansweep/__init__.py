@@ -1,4 +1,7 @@
-"""A laboratory for GAN stability. The names here are what a study file may import; each is loaded when it is first used."""
+"""A laboratory for GAN stability.
+
+The names here are what a study file may import; each is loaded when it is first used.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ _HOMES = {
     "metrics.inception_score": "InceptionScore",
     "models.dcgan": "DCGANDiscriminator DCGANGenerator",
     "optimizers": "Adam RMSProp",
-    "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids ScoreCurves Survival",
+    "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
+    "ScoreCurves Survival",
     "space": "choice integers log_uniform uniform",
     "stability": "BelowScore Collapsed DeadGradient Diverged Exploding",
     "study": "Preset Study",

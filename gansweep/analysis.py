@@ -108,9 +108,7 @@ def _not_done(status: str) -> str:
     return STATUSES.get(status, status).replace("_", " ")
 
 
-def paired_scores(
-    trials: pd.DataFrame, score: str = "inception_score", factors: Sequence[str] = ()
-) -> pd.DataFrame:
+def paired_scores(trials: pd.DataFrame, score: str = "inception_score", factors: Sequence[str] = ()) -> pd.DataFrame:
     """A row per block: cell, seed, the factors, then per arm its final score, `ARM:state` and `ARM:trial`.
 
     The state is scored, no score (done without a finite score), pruned or unknown.
@@ -127,9 +125,7 @@ def paired_scores(
     wide = long.drop_duplicates(keys)[keys + [f for f in factors if f in trials.columns]].set_index(keys)
     for arm in arms_of(trials):
         one = long[long["arm"] == arm].set_index(keys)
-        wide = wide.join(
-            one[["score", "state", "trial"]].set_axis([arm, f"{arm}:state", f"{arm}:trial"], axis=1)
-        )
+        wide = wide.join(one[["score", "state", "trial"]].set_axis([arm, f"{arm}:state", f"{arm}:trial"], axis=1))
         wide[f"{arm}:state"] = wide[f"{arm}:state"].fillna("unknown")
     return wide.reset_index()
 
@@ -162,9 +158,7 @@ def factor_effects(
             tables.append(table.assign(factor=name, label=factor.get("label", name), arm=arm))
             tests.append((name, arm, _independence(table, seed)))
     if not tables:
-        return pd.DataFrame(
-            columns=["factor", "label", "level", "arm", "rate", "low", "high", "p_value", "p_holm"]
-        )
+        return pd.DataFrame(columns=["factor", "label", "level", "arm", "rate", "low", "high", "p_value", "p_holm"])
     test = pd.DataFrame(tests, columns=["factor", "arm", "p_value"])
     test["p_holm"] = holm(test["p_value"].tolist())
     found = pd.concat(tables, ignore_index=True).merge(test, on=["factor", "arm"], how="left")
@@ -189,9 +183,7 @@ def _level_table(level: pd.Series, failed: Floats) -> pd.DataFrame:
     frame = pd.DataFrame({"level": level.to_numpy(), "failed": failed})
     frame["level"] = pd.Categorical(level, categories=level.cat.categories)
     group = frame.groupby("level", observed=False)["failed"]
-    table = pd.DataFrame(
-        {"failures": group.sum().astype(int), "known": group.count(), "planned": group.size()}
-    )
+    table = pd.DataFrame({"failures": group.sum().astype(int), "known": group.count(), "planned": group.size()})
     low, high = wilson(table["failures"], table["known"])
     table = table.assign(rate=rate_of(table["failures"], table["known"]), low=low, high=high)
     table["unknown"] = table.pop("planned") - table["known"]
@@ -226,9 +218,7 @@ def audit(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "incep
         known, wrong = int((~np.isnan(chosen)).sum()), int(np.nansum(chosen))
         low, high = wilson(wrong, known)
         rate = float(rate_of(wrong, known))
-        rows.append(
-            (name, int((pruned & of_rule).sum()), len(chosen), known, wrong, rate, float(low), float(high))
-        )
+        rows.append((name, int((pruned & of_rule).sum()), len(chosen), known, wrong, rate, float(low), float(high)))
     return pd.DataFrame(rows, columns=["rule", "pruned", "audited", "known", "passed", "rate", "low", "high"])
 
 
@@ -239,9 +229,7 @@ def pairing(trials: pd.DataFrame) -> pd.DataFrame:
     for name, column in FINGERPRINTS.items():
         complete = blocks[column].count() == arms
         same = blocks[column].nunique() == 1
-        answers[name] = np.where(
-            blocks[column].nunique() > 1, "no", np.where(complete & same, "yes", "unknown")
-        )
+        answers[name] = np.where(blocks[column].nunique() > 1, "no", np.where(complete & same, "yes", "unknown"))
     frame = blocks.size().reset_index()[["cell", "seed"]].assign(**answers)
     told = frame[list(FINGERPRINTS)]
     frame["paired"] = np.where(

@@ -25,9 +25,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-StudyFile = Annotated[str, typer.Argument(help="Path of a study file, such as studies/arch_robustness.py.", metavar="STUDY")]
+StudyFile = Annotated[
+    str, typer.Argument(help="Path of a study file, such as studies/arch_robustness.py.", metavar="STUDY")
+]
 Home = Annotated[
-    Path, typer.Option(help="Folder for everything that is written: records, data cache, logs, reports.", envvar="GANSWEEP_HOME")
+    Path,
+    typer.Option(
+        help="Folder for everything that is written: records, data cache, logs, reports.",
+        envvar="GANSWEEP_HOME",
+    ),
 ]
 Preset = Annotated[str | None, typer.Option(help="Size of the study: smoke, laptop or paper.")]
 Draws = Annotated[int | None, typer.Option(min=1, help="Number of cells, instead of the preset's.")]
@@ -99,7 +105,9 @@ def launch(
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default one per CPU.")] = None,
     gpus_per_trial: Annotated[float, typer.Option(min=0, help="Fraction of a GPU for each trial.")] = 0.0,
     address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or ray://HOST:10001.")] = None,
-    inline: Annotated[bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")] = False,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
@@ -155,7 +163,9 @@ def _run(study: Study, selection: Selection, uri: str) -> str:
         return selection.run_name(study)
     found = records.runs(uri, study.name)
     if not found:
-        raise ValueError(f"study {study.name!r} has no recorded run yet; start it with: gansweep launch {selection.file}")
+        raise ValueError(
+            f"study {study.name!r} has no recorded run yet; start it with: gansweep launch {selection.file}"
+        )
     return found[0]
 
 
@@ -280,7 +290,9 @@ def dashboard(
     uri = _uri(home, tracking_uri)
     found = records.runs(uri, file.stem)
     if run is None and not found:
-        raise ValueError(f"study {file.stem!r} has no recorded run yet; start it with: gansweep launch studies/{file.name}")
+        raise ValueError(
+            f"study {file.stem!r} has no recorded run yet; start it with: gansweep launch studies/{file.name}"
+        )
     chosen = run or found[0]
     serve(lambda: records.read(uri, chosen), module.page, host=host, port=port)
 

@@ -193,13 +193,10 @@ def _section(section: Section, place: int) -> html.Section:
         return html.Div(parts[first], id={"part": name, "at": at}, **more)
 
     figures_shown = [
-        _figure(drawing, parts[f"figure-0-{j}"], f"figure-{place}-{j}")
-        for j, drawing in enumerate(section.figures)
+        _figure(drawing, parts[f"figure-0-{j}"], f"figure-{place}-{j}") for j, drawing in enumerate(section.figures)
     ]
     tables = [
-        html.Details(
-            [html.Summary("Table"), box("table", f"table-{place}-{j}", f"table-0-{j}", className="scroll")]
-        )
+        html.Details([html.Summary("Table"), box("table", f"table-{place}-{j}", f"table-0-{j}", className="scroll")])
         for j in range(len(section.tables))
     ]
     return html.Section(
@@ -214,14 +211,12 @@ def _section(section: Section, place: int) -> html.Section:
 
 
 def _figure(drawing: Drawing, figure: Any, at: str) -> html.Figure:
-    graph = dcc.Graph(id={"part": "figure", "at": at}, figure=figure, config=dict(figures.CONFIG))
+    graph = dcc.Graph(id={"part": "figure", "at": at}, figure=figure, config={**figures.CONFIG, "responsive": None})
     return html.Figure([graph, html.Figcaption(drawing.caption)])
 
 
 def _picture(picture: Picture) -> html.Figure:
-    return html.Figure(
-        [html.Img(src=report.data_uri(picture), alt=picture.caption), html.Figcaption(picture.caption)]
-    )
+    return html.Figure([html.Img(src=report.data_uri(picture), alt=picture.caption), html.Figcaption(picture.caption)])
 
 
 def _table(table: Table) -> html.Table:

@@ -88,9 +88,7 @@ def outcome_bars(
     arm_a, arm_b = ours["arm_a"].iloc[0], ours["arm_b"].iloc[0]
     tables = [("ours", ours)] + ([("paper", theirs)] if theirs is not None else [])
     titles = [f"{name}, {table['planned'].iloc[0]} cells" for name, table in tables]
-    figure = make_subplots(
-        cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06
-    )
+    figure = make_subplots(cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
     kinds = {
         "only_a": (f"only {labels[arm_a]}", _style(arms, arm_a)[0], "/"),
         "both": ("both", BOTH, ""),
@@ -101,9 +99,7 @@ def outcome_bars(
     for column, (_, table) in enumerate(tables, start=1):
         for kind in ("only_a", "both", "only_b", "neither", "unknown"):
             if kind in table and (kind != "unknown" or table[kind].any()):
-                figure.add_bar(
-                    **_outcome_trace(table, kind, *kinds[kind]), showlegend=column == 1, row=1, col=column
-                )
+                figure.add_bar(**_outcome_trace(table, kind, *kinds[kind]), showlegend=column == 1, row=1, col=column)
     figure.update_layout(template=TEMPLATE, height=130 + 24 * len(ours), barmode="stack", bargap=0.18)
     figure.update_layout(uirevision="keep", margin={"t": 84}, legend={"y": 1.09, "traceorder": "normal"})
     figure.update_xaxes(range=[0, 100], ticksuffix="%", fixedrange=True)
@@ -149,9 +145,7 @@ def survival_curves(
         name = labels[str(arm)]
         figure.add_traces(_band(curve["threshold"], curve["low"], curve["high"], colour, str(arm), "hv"))
         line = {"color": colour, "width": 2.5, "dash": dash, "shape": "hv"}
-        figure.add_scatter(
-            x=curve["threshold"], y=curve["rate"], name=name, line=line, legendgroup=arm, mode="lines"
-        )
+        figure.add_scatter(x=curve["threshold"], y=curve["rate"], name=name, line=line, legendgroup=arm, mode="lines")
         if (curve["best"] - curve["worst"]).max() > 0:
             for side in ("worst", "best"):
                 thin = {"color": colour, "width": 1, "dash": "dot", "shape": "hv"}
@@ -182,9 +176,7 @@ def survival_curves(
     return figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%").update_xaxes(hoverformat=".2f")
 
 
-def _band(
-    x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str, shape: str
-) -> list[go.Scatter]:
+def _band(x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str, shape: str) -> list[go.Scatter]:
     edge = {"width": 0, "shape": shape}
     common: dict[str, Any] = {
         "mode": "lines",
@@ -229,9 +221,7 @@ def paired_scatter(
             **strip,
             **{f"{other}0": bounds[0], f"{other}1": bounds[1]},
         )
-    figure.add_shape(
-        type="line", x0=low, y0=low, x1=high, y1=high, line={"color": INK, "width": 1, "dash": "dash"}
-    )
+    figure.add_shape(type="line", x0=low, y0=low, x1=high, y1=high, line={"color": INK, "width": 1, "dash": "dash"})
     for name, chosen, style in _scatter_groups(scores, arm_a, arm_b, arms, labels):
         part = scores[chosen]
         figure.add_scatter(

@@ -64,6 +64,8 @@ class RMSProp:
     def __post_init__(self) -> None:
         above(self, lr=0, eps=0)
         at_least(self, alpha=0, weight_decay=0)
+        if self.alpha >= 1:
+            raise ValueError(f"RMSProp.alpha = {self.alpha} must lie in [0, 1)")
         one_of(self, "weight_decay_when", ("always", "normalised"))
 
     def build(self, network: nn.Module, normalised: bool) -> torch.optim.Optimizer:

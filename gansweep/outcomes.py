@@ -39,9 +39,7 @@ def check_protocol(trials: pd.DataFrame, score: str) -> None:
         found = trials.loc[trials[score].notna(), "protocol"].dropna().unique()
         if len(found) > 1:
             shown = ", ".join(repr(str(p)) for p in found[:3])
-            raise ValueError(
-                f"{score} was made under {len(found)} protocols, which never share a table: {shown}"
-            )
+            raise ValueError(f"{score} was made under {len(found)} protocols, which never share a table: {shown}")
 
 
 def success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
@@ -60,7 +58,7 @@ def _cube(trials: pd.DataFrame, per_trial: Floats) -> tuple[Floats, pd.DataFrame
     twice = trials.duplicated(["cell", "seed", "arm"])
     if twice.any():
         row = trials[twice].iloc[0]
-        raise ValueError(f"cell {row['cell']!r}, seed {row['seed']!r} has two trials of arm {row['arm']!r}")
+        raise ValueError(f"cell {row['cell']!r}, seed {row['seed']} has two trials of arm {row['arm']!r}")
     blocks = trials[["cell", "seed"]].drop_duplicates(ignore_index=True)
     block = trials.groupby(["cell", "seed"], sort=False).ngroup().to_numpy()
     arm = pd.Categorical(trials["arm"].astype(str), categories=arms_of(trials)).codes
@@ -137,19 +135,13 @@ def outcome_table(
         for name_a, name_b in pairs
         for i, j in [(names.index(name_a), names.index(name_b))]
     ]
-    return (
-        pd.concat(tables, ignore_index=True)
-        if tables
-        else pd.DataFrame(columns=["arm_a", "arm_b", "threshold"])
-    )
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm_a", "arm_b", "threshold"])
 
 
 def _too_close(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
     if f"{score}_std" not in trials.columns:
         return np.zeros((len(trials), len(thresholds)))
-    value, spread = (
-        pd.to_numeric(trials[c]).to_numpy(dtype=float, na_value=np.nan) for c in (score, f"{score}_std")
-    )
+    value, spread = (pd.to_numeric(trials[c]).to_numpy(dtype=float, na_value=np.nan) for c in (score, f"{score}_std"))
     return (np.abs(value[:, None] - np.asarray(thresholds)) < spread[:, None]).astype(float)
 
 
@@ -170,9 +162,7 @@ def _pair_table(arm_a: str, arm_b: str, thresholds: Sequence[float], cube: Float
     difference, low, high = paired_difference(*(count[k] for k in ("both", "only_a", "only_b", "neither")))
     p_values = [
         float(mcnemar([[both, a_only], [b_only, none]], exact=True).pvalue)
-        for both, a_only, b_only, none in zip(
-            *(count[k] for k in ("both", "only_a", "only_b", "neither")), strict=True
-        )
+        for both, a_only, b_only, none in zip(*(count[k] for k in ("both", "only_a", "only_b", "neither")), strict=True)
     ]
     return table.assign(
         difference=difference,
@@ -246,9 +236,7 @@ def _resampled_rates(
 ) -> Iterator[Floats]:
     """For each arm in turn the rates [resample, column] when whole cells are drawn with replacement."""
     cells = int(cell.max()) + 1 if len(cell) else 0
-    weights = (
-        rng.multinomial(cells, np.full(cells, 1 / cells), size=resamples).astype(float) if cells else None
-    )
+    weights = rng.multinomial(cells, np.full(cells, 1 / cells), size=resamples).astype(float) if cells else None
     for i in range(cube.shape[1]):
         passed, known = np.zeros((cells, cube.shape[2])), np.zeros((cells, cube.shape[2]))
         np.add.at(passed, cell, np.nan_to_num(cube[:, i]))
@@ -256,9 +244,7 @@ def _resampled_rates(
         yield np.zeros((0, cube.shape[2])) if weights is None else rate_of(weights @ passed, weights @ known)
 
 
-def _band_width(
-    cube: Floats, cell: NDArray[np.intp], resamples: int, rng: np.random.Generator
-) -> list[float]:
+def _band_width(cube: Floats, cell: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> list[float]:
     widths = []
     for i, rates in enumerate(_resampled_rates(cube, cell, resamples, rng)):
         centre = rate_of(np.nansum(cube[:, i], axis=0), (~np.isnan(cube[:, i])).sum(axis=0))
@@ -285,9 +271,7 @@ def ranking(
     means = np.stack([np.nan_to_num(rates).mean(axis=1) for rates in draws])
     ranks = stats.rankdata(-means, axis=0, method="average")
     known = np.maximum((~np.isnan(cube)).sum(axis=0), 1)
-    frame = pd.DataFrame(
-        {"arm": arms_of(trials), "mean_rate": (np.nansum(cube, axis=0) / known).mean(axis=1)}
-    )
+    frame = pd.DataFrame({"arm": arms_of(trials), "mean_rate": (np.nansum(cube, axis=0) / known).mean(axis=1)})
     frame["low"], frame["high"] = np.quantile(means, [0.025, 0.975], axis=1)
     frame["rank"] = stats.rankdata(-frame["mean_rate"], method="average")
     frame["rank_low"], frame["rank_high"] = np.quantile(ranks, [0.025, 0.975], axis=1)

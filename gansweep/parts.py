@@ -32,19 +32,33 @@ def one_of(owner: object, field: str, valid: Iterable[object]) -> None:
 
 
 def at_least(owner: object, **bounds: float) -> None:
-    """Raise `ValueError` unless each named field is a number not below its bound."""
+    """Raise `ValueError` unless each named field is a number of its declared kind and not below its bound."""
     for field, bound in bounds.items():
-        value = getattr(owner, field)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= bound:
-            raise ValueError(f"{type(owner).__name__}.{field} = {value!r} must be a number >= {bound}")
+        if not _is_number(owner, field) or not getattr(owner, field) >= bound:
+            raise _not_a_number(owner, field, f">= {bound}")
 
 
 def above(owner: object, **bounds: float) -> None:
-    """Raise `ValueError` unless each named field is a number above its bound."""
+    """Raise `ValueError` unless each named field is a number of its declared kind and above its bound."""
     for field, bound in bounds.items():
-        value = getattr(owner, field)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > bound:
-            raise ValueError(f"{type(owner).__name__}.{field} = {value!r} must be a number > {bound}")
+        if not _is_number(owner, field) or not getattr(owner, field) > bound:
+            raise _not_a_number(owner, field, f"> {bound}")
+
+
+def _is_whole(owner: object, field: str) -> bool:
+    """Whether the field is declared as a whole number."""
+    kinds = {f.name: f.type for f in dataclasses.fields(owner)}  # type: ignore[arg-type]
+    return kinds[field] in (int, "int", "int | None")
+
+
+def _is_number(owner: object, field: str) -> bool:
+    value = getattr(owner, field)
+    return isinstance(value, int if _is_whole(owner, field) else int | float) and not isinstance(value, bool)
+
+
+def _not_a_number(owner: object, field: str, bound: str) -> ValueError:
+    kind = "whole number" if _is_whole(owner, field) else "number"
+    return ValueError(f"{type(owner).__name__}.{field} = {getattr(owner, field)!r} must be a {kind} {bound}")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -63,9 +77,7 @@ def part(cls: type[T]) -> type[T]:
         missing = [
             f.name
             for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-            if f.name not in fields
-            and f.default is dataclasses.MISSING
-            and f.default_factory is dataclasses.MISSING
+            if f.name not in fields and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         ]
         if missing:
             raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")

@@ -297,7 +297,17 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
             ended = tags.get("gansweep.status") != "running"
             row |= json.loads(tags["gansweep.outcome"]) if ended and "gansweep.outcome" in tags else {}
         rows.append(row)
-    columns = ["trial", "study", "cell", "arm", "seed", "position", *plan["factors"], *OUTCOME_COLUMNS, "run_id"]
+    columns = [
+        "trial",
+        "study",
+        "cell",
+        "arm",
+        "seed",
+        "position",
+        *plan["factors"],
+        *OUTCOME_COLUMNS,
+        "run_id",
+    ]
     frame = pd.DataFrame(rows, columns=columns)
     for name in ("started_at", "ended_at"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)

@@ -41,9 +41,7 @@ def page(results: Results, sections: Sequence[Any]) -> str:
 
     from gansweep import figures
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["slug"] = slug
     environment.filters["data_uri"] = data_uri
     environment.filters["csv_uri"] = csv_uri
@@ -62,7 +60,12 @@ def page(results: Results, sections: Sequence[Any]) -> str:
 def markdown(results: Results, sections: Sequence[Any]) -> str:
     """The report as Markdown: every sentence and table; figures are named by their captions."""
     head = headline(results)
-    lines = [f"# {head['study']}: {head['question']}", "", *(f"{s}\n" for s in head["sentences"])]
+    lines = [
+        f"# {head['study']}: {_cell(head['question'])}",
+        "",
+        *(f"{_cell(s)}\n" for s in head["sentences"]),
+    ]
+    lines += [f"*After {_cell(head['source'])}*\n", *(f"- {_cell(caveat)}" for caveat in head["caveats"]), ""]
     for title, card in head["cards"].items():
         lines += [f"## {title}", "", _markdown_table(["field", "value"], list(card.items())), ""]
     for section in render(results, sections):
@@ -205,6 +208,4 @@ def csv_uri(table: Table) -> str:
 def numeric_columns(table: Table) -> list[bool]:
     """Which columns hold nothing but numbers, alone or with an interval, and are aligned right."""
     number = re.compile(r"^(—|[-+\d][\d.,]*(e-?\d+)?%?( [(\[].*)?)$")
-    return [
-        all(number.match(str(value)) for value in table.shown.iloc[:, i]) for i in range(table.shown.shape[1])
-    ]
+    return [all(number.match(str(value)) for value in table.shown.iloc[:, i]) for i in range(table.shown.shape[1])]

@@ -16,7 +16,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.pruners import BasePruner
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from gansweep.randomness import derive_seed
 from gansweep.space import Space
@@ -95,15 +95,25 @@ class Search:
                 self._running[trial_id] = Trial(self.study, frozen._trial_id)
                 self._last_step[trial_id] = max((row["step"] for row in _reports(frozen, score)), default=-1)
 
-    def start(self, trial_id: str, params: Mapping[str, Any], choices: Mapping[str, Space], arms: Sequence[str]) -> None:
+    def start(
+        self, trial_id: str, params: Mapping[str, Any], choices: Mapping[str, Space], arms: Sequence[str]
+    ) -> None:
         """Make the Optuna trial of a gansweep trial, unless it is there."""
         if trial_id in self._numbers:
             return
-        self.study.enqueue_trial(dict(params), user_attrs={ID: trial_id})
         distributions = {path: space.distribution() for path, space in choices.items()}
-        trial = self.study.ask({**distributions, "arm": CategoricalDistribution(tuple(arms))})
-        assert trial.user_attrs[ID] == trial_id
-        self._numbers[trial_id], self._running[trial_id] = trial.number, trial
+        distributions["arm"] = CategoricalDistribution(tuple(arms))
+        # one entry of the journal, so that a kill leaves either no trial or a whole one (enqueue and ask are several)
+        running = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(params),
+            distributions=distributions,
+            user_attrs={ID: trial_id},
+        )
+        self.study.add_trial(running)
+        added = self.study.get_trials(deepcopy=False)[-1]
+        assert added.user_attrs[ID] == trial_id
+        self._numbers[trial_id], self._running[trial_id] = added.number, Trial(self.study, added._trial_id)
 
     def report(self, trial_id: str, row: Mapping[str, Any]) -> None:
         """Add one report; a step that is already there is left as it is."""

@@ -80,8 +80,7 @@ def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) 
     beside = f", beside {paper.title} (another protocol)" if paper else ""
     return Drawing(
         figure=drawn,
-        caption=f"Share of cells in which only {a}, only {b}, both or neither succeed, per "
-        f"threshold{beside}.",
+        caption=f"Share of cells in which only {a}, only {b}, both or neither succeed, per threshold{beside}.",
     )
 
 
@@ -112,9 +111,7 @@ class Survival:
             "The band holds for the whole curve at once (95%, whole cells resampled "
             f"{self.resamples:,} times) and is never narrower than Wilson's interval at a point.{dotted}",
         )
-        caption = (
-            f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
-        )
+        caption = f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
 
 
@@ -136,9 +133,7 @@ class PairedScores:
         scores = analysis.paired_scores(results.trials, plan["score"], list(factors))
         drawings = tuple(
             Drawing(
-                figure=figures.paired_scatter(
-                    scores, a, b, list(labels), labels, plan["score_label"], factors
-                ),
+                figure=figures.paired_scatter(scores, a, b, list(labels), labels, plan["score_label"], factors),
                 caption=f"Final {plan['score_label']} of {labels[b]} against {labels[a]}, a point per "
                 f"cell. On the "
                 "dashed line they are equal; the grey margin holds runs without a score.",
@@ -214,9 +209,7 @@ class ScoreCurves:
             "rise because "
             "the bad runs left it; where more than half of an arm has ended like that, its median stops.",
         )
-        caption = (
-            f"{plan['score_label']} over generator steps: median and quartiles per arm, and single runs."
-        )
+        caption = f"{plan['score_label']} over generator steps: median and quartiles per arm, and single runs."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
 
 
@@ -235,9 +228,7 @@ class OutcomeFlow:
         labels = arm_labels(results.plan)
         flow = analysis.outcome_flow(results.trials)
         drawn = figures.outcome_flow(flow, list(labels), labels)
-        wide = flow.pivot_table(
-            index=["status", "outcome", "decision"], columns="arm", values="trials", fill_value=0
-        )
+        wide = flow.pivot_table(index=["status", "outcome", "decision"], columns="arm", values="trials", fill_value=0)
         shown = wide.reindex(columns=[a for a in labels if a in wide]).rename(columns=labels).astype(int)
         table = Table(
             shown=shown.rename_axis(columns=None).reset_index(),
@@ -270,9 +261,7 @@ class Ranking:
         shown["mean success rate"] = [
             wording.with_interval(r["mean_rate"], r["low"], r["high"]) for r in found.to_dict("records")
         ]
-        shown["rank"] = [
-            f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")
-        ]
+        shown["rank"] = [f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")]
         caption = "Mean success rate over the thresholds and rank, with 95% intervals from resampled cells."
         return Section(
             title=self.title,
@@ -306,9 +295,7 @@ class Audit:
             "rule would have been wrong.",
         )
         shown = shown.rename(columns={"passed": "audited and passed", "rate": "false-prune rate"})
-        table = Table(
-            shown=shown, caption="Pruned and audited trials per rule (95% Wilson interval).", numbers=found
-        )
+        table = Table(shown=shown, caption="Pruned and audited trials per rule (95% Wilson interval).", numbers=found)
         return Section(title=self.title, text=text, tables=(table,))
 
 
@@ -332,8 +319,7 @@ class Confounders:
             shown[label] = found.rename(columns=labels)[label].map(_setting)
         told = ", ".join(kinds) or "nothing"
         text = (
-            f"A difference between the arms may come from any of these rows. Besides the loss they differ "
-            f"in: {told}.",
+            f"A difference between the arms may come from any of these rows. Besides the loss they differ in: {told}.",
         )
         table = Table(shown=shown, caption="Fields that differ between the arms.", numbers=found)
         return Section(title=self.title, text=text, tables=(table,))
@@ -358,9 +344,7 @@ class SampleGrids:
     def render(self, results: Results) -> Section:
         """Trials are ranked by final score, those without one last; evenly spaced ranks are shown."""
         labels = arm_labels(results.plan)
-        pictures = [
-            picture for arm in labels for picture in _pictures(results, arm, labels[arm], self.per_arm)
-        ]
+        pictures = [picture for arm in labels for picture in _pictures(results, arm, labels[arm], self.per_arm)]
         if not pictures:
             return Section(title=self.title, text=("No sample grid has been recorded yet.",))
         text = ("Evenly spaced ranks of each arm, the best first; runs without a score rank last.",)
@@ -373,17 +357,13 @@ def _pictures(results: Results, arm: str, label: str, number: int) -> list[Pictu
         return []
     ended = trials[(trials["arm"] == arm) & (trials["status"] == "done")]
     ranked = ended.sort_values(score, ascending=False, na_position="last", kind="stable").to_dict("records")
-    places = (
-        sorted({round(i * (len(ranked) - 1) / max(number - 1, 1)) for i in range(number)}) if ranked else []
-    )
+    places = sorted({round(i * (len(ranked) - 1) / max(number - 1, 1)) for i in range(number)}) if ranked else []
     found = []
     for place in places:
         row = ranked[place]
         if (png := results.samples(row["trial"])) is not None:
             where = "best" if place == 0 else "last" if place == len(ranked) - 1 else f"rank {place + 1}"
             told = f"{row[score]:.2f}" if row[score] == row[score] else "no score"
-            caption = (
-                f"{label}, {where} of {len(ranked)}: {told}, {row['verdict'] or 'no verdict'} ({row['cell']})"
-            )
+            caption = f"{label}, {where} of {len(ranked)}: {told}, {row['verdict'] or 'no verdict'} ({row['cell']})"
             found.append(Picture(png=png, caption=caption))
     return found

@@ -28,7 +28,8 @@ class Choice:
         for option in self.options:
             if option is not None and not isinstance(option, bool | int | float | str):
                 raise ValueError(f"choice() takes numbers, strings, booleans and None, not {option!r}")
-        if len(set(map(repr, self.options))) != len(self.options):
+        # 1, 1.0 and True are equal to Optuna too, so it could never draw the second of them
+        if len(set(self.options)) != len(self.options):
             raise ValueError(f"choice{self.options} repeats an option")
 
     @property
@@ -40,6 +41,11 @@ class Choice:
     def first(self) -> Value:
         """The first option."""
         return self.options[0]
+
+    @property
+    def shown(self) -> list[Value]:
+        """What a plan prints: every option."""
+        return list(self.options)
 
     def distribution(self) -> BaseDistribution:
         """The Optuna distribution."""
@@ -74,6 +80,11 @@ class Range:
     def first(self) -> Value:
         """The lowest value."""
         return int(self.low) if self.integer else self.low
+
+    @property
+    def shown(self) -> list[Value]:
+        """What a plan prints: both ends."""
+        return [self.low, self.high]
 
     def distribution(self) -> BaseDistribution:
         """The Optuna distribution."""

@@ -161,7 +161,7 @@ class Collapsed:
     def judge(self, stream: Stream) -> Finding | None:
         """A finding while the last scores are all below the limit."""
         last = stream.tail(self.score, self.patience)
-        if last and last[0][0] > self.after and (last[1] < self.limit).all():
+        if last and last[0][0] >= self.after and (last[1] < self.limit).all():
             words = f"{self.score} {last[1][-1]:.2f}, below {self.limit:g} for {self.patience} evaluations from step {last[0][0]}"
             return _found(self, Verdict.COLLAPSED, last[0][0], words)
         return None

@@ -112,7 +112,9 @@ class Study:
                 raise ValueError(f"axis {axis!r} has no arm")
             for path in sorted({path for changes in arms.values() for path in changes}):
                 if path in owners:
-                    raise ValueError(f"field {path!r} is set by axis {axis!r} and by {owners[path]}; only one may set it")
+                    raise ValueError(
+                        f"field {path!r} is set by axis {axis!r} and by {owners[path]}; only one may set it"
+                    )
                 owners[path] = f"axis {axis!r}"
         first = {path: space.first for path, space in self.space.items()}
         ids: dict[str, str] = {}
@@ -144,7 +146,12 @@ class Study:
         return self.labels.get(name, name.replace(".", " ").replace("_", " "))
 
     def at(
-        self, preset: str | None, *, draws: int | None = None, seed: int | None = None, data: str | None = None
+        self,
+        preset: str | None,
+        *,
+        draws: int | None = None,
+        seed: int | None = None,
+        data: str | None = None,
     ) -> Study:
         """This study at one preset, with the command line's changes; an unknown preset raises with the nearest name."""
         from gansweep.data.sources import named
@@ -171,7 +178,9 @@ class Study:
 
     def baseline_fields(self) -> dict[str, Any]:
         """The baseline by dotted names, without what is drawn."""
-        return {path: value for path, value in self.baseline.flat().items() if path not in self.space and path != "seed"}
+        return {
+            path: value for path, value in self.baseline.flat().items() if path not in self.space and path != "seed"
+        }
 
     def arm_changes(self) -> dict[str, dict[str, Any]]:
         """Each arm as its difference from the baseline: every dotted field in which any arm differs, None where absent."""
@@ -182,7 +191,9 @@ class Study:
         changed = [
             name
             for name in names
-            if name not in self.space and name != "seed" and len({repr(f.get(name)) for f in (baseline, *fixed.values())}) > 1
+            if name not in self.space
+            and name != "seed"
+            and len({repr(f.get(name)) for f in (baseline, *fixed.values())}) > 1
         ]
         return {arm: {name: fields.get(name) for name in changed} for arm, fields in fixed.items()}
 
@@ -191,7 +202,9 @@ class Study:
         from gansweep.search import draw_cells
 
         if self.draws > self.space_size:
-            raise ValueError(f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space")
+            raise ValueError(
+                f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space"
+            )
         cells = draw_cells(self.space, self.draws, seed=self.seed)
         width = max(3, len(str(len(cells) - 1)))
         trials: list[PlannedTrial] = []
@@ -252,7 +265,9 @@ class Selection:
     def run_name(self, study: Study) -> str:
         """The name of this run of the study: the same selection goes on with the same run."""
         changes = [f"{key}{value}" for key in ("draws", "seed", "data") if (value := getattr(self, key)) is not None]
-        return "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", str(name)) for name in (study.name, self.preset, *changes) if name)
+        return "-".join(
+            re.sub(r"[^A-Za-z0-9_]+", "_", str(name)) for name in (study.name, self.preset, *changes) if name
+        )
 
 
 def load_study(path: str | Path) -> Study:

@@ -181,23 +181,13 @@ def _planned_trials(draws: int, seed: int, arms: Sequence[str], rng: np.random.G
 def _drawn_scores(trials: pd.DataFrame, rng: np.random.Generator) -> Floats:
     """Scores in [1, 10) that fall with depth and without normalisation, least under WGAN-GP; NaN: "
     "diverged."""
-    depth = (
-        trials["generator.depth"].to_numpy(float) / 20 + trials["discriminator.depth"].to_numpy(float) / 20
-    )
-    bare = (
-        2.0
-        - trials["generator.normalized"].to_numpy(float)
-        - trials["discriminator.normalized"].to_numpy(float)
-    )
+    depth = trials["generator.depth"].to_numpy(float) / 20 + trials["discriminator.depth"].to_numpy(float) / 20
+    bare = 2.0 - trials["generator.normalized"].to_numpy(float) - trials["discriminator.normalized"].to_numpy(float)
     robust = (trials["arm"] == "wgan_gp").to_numpy()
     width = np.log2(trials["generator.width"].to_numpy(float) / 32)
     common = np.repeat(rng.normal(0, 0.5, trials["cell"].nunique()), trials["arm"].nunique())
     noise = common + rng.normal(0, 0.6, len(trials))
-    logit = (
-        np.where(robust, 1.9 - 0.5 * depth - 0.2 * bare, 1.9 - 1.9 * depth - 0.6 * bare)
-        + 0.15 * width
-        + noise
-    )
+    logit = np.where(robust, 1.9 - 0.5 * depth - 0.2 * bare, 1.9 - 1.9 * depth - 0.6 * bare) + 0.15 * width + noise
     score = 1 + 9 / (1 + np.exp(-logit))
     diverged = rng.random(len(trials)) < np.where(robust, 0.01, 0.05 + 0.1 * depth)
     return np.where(diverged, np.nan, np.where(score < 2.0, 1.0, score))
@@ -207,9 +197,7 @@ def _ended(trials: pd.DataFrame, score: Floats, evaluations: int, rng: np.random
     diverged, collapsed = np.isnan(score), score <= 1.0 + 1e-9
     steps = 200 * evaluations
     step = np.where(diverged, 200 * rng.integers(1, max(evaluations, 2), len(score)) - 60, steps)
-    verdict = np.select(
-        [diverged, collapsed, score < 3], ["diverged", "collapsed", "below_threshold"], "trained"
-    )
+    verdict = np.select([diverged, collapsed, score < 3], ["diverged", "collapsed", "below_threshold"], "trained")
     started = pd.Timestamp("2026-01-05T09:00:00Z") + pd.to_timedelta(30 * np.arange(len(score)), unit="s")
     per_step = trials["arm"].map(SECONDS_PER_STEP).to_numpy(float) * rng.lognormal(0, 0.1, len(score))
     block = trials["cell"].to_numpy()

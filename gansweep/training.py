@@ -74,7 +74,12 @@ class TrainState:
         """Tensors, numbers and strings only, so that it loads with `weights_only=True`."""
         parts = {name: getattr(self, name) for name in self._modules}
         state = {name: part.state_dict() for name, part in parts.items() if part is not None}
-        return {**state, "step": self.step, "discriminator_steps": self.discriminator_steps, "seconds": self.seconds}
+        return {
+            **state,
+            "step": self.step,
+            "discriminator_steps": self.discriminator_steps,
+            "seconds": self.seconds,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state of the same configuration."""
@@ -217,7 +222,7 @@ def train(config: TrialConfig, state: TrainState, images: Tensor, device: torch.
         state.generator_optimizer.zero_grad(set_to_none=True)
         generator_loss.backward()
         state.generator_optimizer.step()
-        if state.ema is not None:
+        if state.ema is not None and config.ema_decay is not None:
             _update_average(state.ema, generator, config.ema_decay)
         state.step += 1
 
@@ -231,7 +236,9 @@ def train(config: TrialConfig, state: TrainState, images: Tensor, device: torch.
         # --- report: the one place where the host waits for the device
         if state.step % config.report_every == 0 or state.step == config.steps:
             norms = [_gradient_norm(generator), _gradient_norm(discriminator)]
-            *means, norm_g, norm_d, first_bad = torch.stack([*(totals / (state.step - since)), *norms, nonfinite]).tolist()
+            *means, norm_g, norm_d, first_bad = torch.stack(
+                [*(totals / (state.step - since)), *norms, nonfinite]
+            ).tolist()
             totals.zero_()
             since = state.step
             state.seconds += time.perf_counter() - started

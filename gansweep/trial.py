@@ -47,7 +47,14 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         at_least(
-            self, batch_size=2, generator_batch_factor=1, n_critic=1, steps=1, report_every=1, evaluate_every=1, seed=0
+            self,
+            batch_size=2,
+            generator_batch_factor=1,
+            n_critic=1,
+            steps=1,
+            report_every=1,
+            evaluate_every=1,
+            seed=0,
         )
         one_of(self, "autocast", ("none", "bf16"))
         if self.evaluate_every % self.report_every:
@@ -56,9 +63,18 @@ class TrialConfig:
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay!r} must lie between 0 and 1, or be None")
-        for name in ("data", "generator", "discriminator", "loss", "generator_optimizer", "discriminator_optimizer"):
+        for name in (
+            "data",
+            "generator",
+            "discriminator",
+            "loss",
+            "generator_optimizer",
+            "discriminator_optimizer",
+        ):
             if not is_part(getattr(self, name)):
-                raise ValueError(f"TrialConfig.{name} = {getattr(self, name)!r} must be a part, such as those in gansweep")
+                raise ValueError(
+                    f"TrialConfig.{name} = {getattr(self, name)!r} must be a part, such as those in gansweep"
+                )
         if self.constraint is not None:
             self.constraint.check(self)
 

@@ -96,6 +96,4 @@ def effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
         first = group.iloc[0]
         rows.append((label, labels[arm], told, p_value(first["p_value"]), p_value(first["p_holm"])))
     shown = pd.DataFrame(rows, columns=["factor", "arm", "failures by level", "p", "p (Holm)"])
-    return Table(
-        shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects
-    )
+    return Table(shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects)

@@ -220,9 +220,9 @@ def test_a_wrong_field_is_refused_when_the_classifier_is_declared(fields: dict[s
 @pytest.fixture(scope="module")
 def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the layout of the published weights and random numbers in it."""
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs  # type: ignore[import-untyped]
+    from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
-    class Unloaded(theirs.FeatureExtractorInceptionV3):  # type: ignore[misc]
+    class Unloaded(theirs.FeatureExtractorInceptionV3):
         def load_state_dict(self, *_: Any) -> None:  # keeps the random initial weights
             pass
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -115,7 +115,7 @@ def imagenet_folder(folder: Path, npz: bool) -> np.ndarray:
 
 
 def test_digits_are_scikit_learns_scaled_to_bytes_and_split_the_same_way_each_time() -> None:
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     decoded = Digits(size=8).decode()
@@ -291,6 +291,12 @@ def test_a_downloaded_file_must_match_its_published_checksum(tmp_path: Path, sit
     assert (tmp_path / "new" / "here").read_bytes() == b"data"
     with pytest.raises(ValueError, match="other could not be downloaded"):
         sources.download([url], tmp_path / "other", "0" * 32)
+
+
+def test_a_set_too_small_to_hold_images_out_is_refused(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", some_images(2, 3, 8), [0, 1])
+    with pytest.raises(ValueError, match="2 training and 0 test images"):
+        Parquet(path=str(tmp_path)).decode()
 
 
 # What is missing or damaged is named

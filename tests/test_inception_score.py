@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch_fidelity.metric_isc import isc_features_to_metric  # type: ignore[import-untyped]
+from torch_fidelity.metric_isc import isc_features_to_metric
 
 from gansweep.data.cache import Images, to_unit
 from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier

@@ -102,7 +102,7 @@ def to_uint8(images: Tensor) -> Tensor:
     """float in [-1, 1] -> uint8: round((x + 1) * 127.5), values outside clamped; the inverse of `to_unit`.
 
     `ValueError` for whole numbers, which have been quantised already. NaN becomes 0, so that the samples of a
-    diverged generator can be shown; they must not be scored: look for them before, as `InceptionScore.score` does.
+    diverged generator can be shown. A score must look for NaN first, as `InceptionScore.score` does.
     """
     if not images.is_floating_point():
         raise ValueError(f"to_uint8 takes floats in [-1, 1], not {images.dtype}")

@@ -89,6 +89,8 @@ class ImageSource:
         if self.limit is not None:
             rows = np.random.default_rng(SPLIT_SEED).permutation(rows)[: self.limit]
         held = train.labels[test_rows] if test_rows is not None else test.labels if test else train.labels[:0]
+        if len(rows) == 0 or len(held) == 0:
+            raise ValueError(f"{self.name} has {len(rows)} training and {len(held)} test images: too few")
         train_out, test_out = (
             self._allocate(count, split, into) for split, count in (("train", len(rows)), ("test", len(held)))
         )
@@ -123,8 +125,8 @@ class ImageSource:
 
     def _classes(self, train: Rows, held: NDArray[np.int64]) -> tuple[str, ...]:
         labels = np.concatenate([train.labels, held])
-        if len(labels) == 0 or labels.min() < 0:
-            raise ValueError(f"{self.name} has no images, or a negative label")
+        if labels.min() < 0:
+            raise ValueError(f"{self.name} has the label {labels.min()}")
         names = train.classes or tuple(str(i) for i in range(labels.max() + 1))
         if labels.max() >= len(names):
             raise ValueError(f"{self.name} has label {labels.max()}, but only {len(names)} classes")

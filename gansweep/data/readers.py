@@ -205,8 +205,8 @@ def load_npz(path: Path, key: str) -> NDArray[Any]:
 
 def read_parquet(files: Sequence[Path], size: int, channels: int) -> Rows:
     """Columns `image` or `img` ({bytes, path}) and `label`; class names from the file where it has them."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     labels, columns = [], []
     classes: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ class MNIST(ImageSource):
         return _folder(self.folder) if self.folder else None
 
     def _published(self) -> Any:
-        from torchvision.datasets import MNIST as Published  # type: ignore[import-untyped]
+        from torchvision.datasets import MNIST as Published
 
         return Published
 
@@ -331,7 +331,7 @@ def _downloads(folder: Path | None) -> Path:
 
 def download(urls: Sequence[str], path: Path, md5: str) -> None:
     """Fetch `path` from the first of `urls` that has it, unless it is there; its MD5 must be `md5`."""
-    from torchvision.datasets.utils import (  # type: ignore[import-untyped]
+    from torchvision.datasets.utils import (
         check_integrity,
         download_url,
     )

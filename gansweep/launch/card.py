@@ -19,7 +19,16 @@ from gansweep.space import Choice
 from gansweep.study import Plan, Selection
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
-NUMERIC_SOURCES = ("data", "losses", "metrics", "models", "optimizers.py", "randomness.py", "training.py", "trial.py")
+NUMERIC_SOURCES = (
+    "data",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers.py",
+    "randomness.py",
+    "training.py",
+    "trial.py",
+)
 
 
 def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifier: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +54,10 @@ def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifi
         "protocol": metric.protocol(classifier["hash"], weights="ema" if study.baseline.ema_decay else "raw"),
         "thresholds": list(study.thresholds),
         "factors": {
-            path: {"label": study.label(path), "values": list(space.options) if isinstance(space, Choice) else None}
+            path: {
+                "label": study.label(path),
+                "values": list(space.options) if isinstance(space, Choice) else None,
+            }
             for path, space in study.space.items()
         },
         "arms": {arm: {"label": study.label(arm), "changes": changes} for arm, changes in study.arm_changes().items()},
@@ -67,7 +79,9 @@ def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifi
             for trial in plan
         ],
     }
-    return card | {"design_hash": content_id({key: card[key] for key in ("design", "data", "protocol")} | {"code": numeric_code()})}
+    return card | {
+        "design_hash": content_id({key: card[key] for key in ("design", "data", "protocol")} | {"code": numeric_code()})
+    }
 
 
 def _words(rule: Any) -> str:
@@ -78,12 +92,20 @@ def _words(rule: Any) -> str:
 def numeric_code() -> str:
     """A hash of the code that can change a trial's numbers; comments and docstrings do not count."""
     root = Path(gansweep.__file__).parent
-    files = [file for name in NUMERIC_SOURCES for file in sorted([root / name] if name.endswith(".py") else (root / name).glob("*.py"))]
+    files = [
+        file
+        for name in NUMERIC_SOURCES
+        for file in sorted([root / name] if name.endswith(".py") else (root / name).glob("*.py"))
+    ]
     digest = hashlib.sha256()
     for file in files:
         tree = ast.parse(file.read_bytes())
         for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
                 node.value.value = ""
         digest.update(file.name.encode() + ast.dump(tree).encode())
     return digest.hexdigest()[:12]

@@ -51,7 +51,13 @@ class Driver:
     """Runs a plan to its end, one decision at a time. Single-threaded."""
 
     def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocol: str) -> None:
-        self.plan, self.folder, self.search, self.recorder, self.protocol = plan, folder, search, recorder, protocol
+        self.plan, self.folder, self.search, self.recorder, self.protocol = (
+            plan,
+            folder,
+            search,
+            recorder,
+            protocol,
+        )
         self.study = plan.study
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.live: dict[str, Live] = {}
@@ -70,7 +76,8 @@ class Driver:
         if self.stopping or not self.waiting:
             return None
         planned = self.waiting.popleft()
-        live = self.live[planned.id] = self.interrupted.pop(planned.id, None) or self._begin(planned)
+        known = planned.id in self.interrupted
+        live = self.live[planned.id] = self.interrupted.pop(planned.id) if known else self._begin(planned)
         return Assignment(
             trial=planned.id,
             arm=planned.arm,
@@ -219,7 +226,11 @@ class Driver:
         return derive_seed(trial, "audit", bits=32) / 2**32 < self.study.audit_fraction
 
     def _judged(self, live: Live, finding: Any, decision: Decision, rule: str | None) -> dict[str, Any]:
-        trained = {"verdict": Verdict.TRAINED, "verdict_step": live.last_step, "evidence": "no rule found a failure"}
+        trained = {
+            "verdict": Verdict.TRAINED,
+            "verdict_step": live.last_step,
+            "evidence": "no rule found a failure",
+        }
         found = finding and {
             "verdict": finding.verdict,
             "verdict_step": finding.step,

@@ -39,7 +39,7 @@ def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str,
         "planned": len(plan),
         "cells": len(plan) // len(study.arms),
         "space_size": int(size) if size != float("inf") else None,
-        "factors": {path: getattr(space, "options", None) or [space.low, space.high] for path, space in study.space.items()},
+        "factors": {path: space.shown for path, space in study.space.items()},
         "baseline": study.baseline_fields(),
         "arms": study.arm_changes(),
         "forecast": _forecast(plan, home.resolve()) if probe else None,
@@ -67,7 +67,9 @@ def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
         "seconds_per_trial": {arm: round(cost, 1) for arm, cost in seconds.items()},
         "hours": round(total / workers / 3600, 3),
         "disk_gb": round((reports * REPORT_BYTES + workers * state_bytes) / 1e9, 3),
-        "memory_gb": round(max(WORKER_BASE_GB, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20) * workers, 1),
+        "memory_gb": round(
+            max(WORKER_BASE_GB, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20) * workers, 1
+        ),
         "without": "the classifier's share of each evaluation, and preparing data and classifier",
     }
 

@@ -17,5 +17,4 @@ def run(driver: Driver, workplace: Workplace, show: Callable[[], None]) -> None:
             stop = driver.take(assignment.trial, report)
             show()
             if stop:
-                reports.close()
                 break

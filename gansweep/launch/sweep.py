@@ -169,7 +169,11 @@ def _check_design(file: Path, card: dict[str, Any]) -> None:
     if before["design_hash"] == now["design_hash"]:
         return
     old, new = ([f"{k} = {v}" for k, v in sorted(flatten(d).items()) if k != "design_hash"] for d in (before, now))
-    changed = [line for line in difflib.unified_diff(old, new, lineterm="", n=0) if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    changed = [
+        line
+        for line in difflib.unified_diff(old, new, lineterm="", n=0)
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
     what = "\n  ".join(changed[:20]) or "the code that makes the numbers (losses, models, training, data or metrics)"
     raise ValueError(
         f"the design of {card['run']} has changed since it was started:\n  {what}\n"

@@ -66,8 +66,8 @@ class TuneTrial(tune.Trainable):
     """A warm actor: each `step` is one report of the current assignment."""
 
     def setup(self, config: dict[str, Any], workplace: Workplace | None = None) -> None:
-        self.workplace, self.worker = workplace, None
-        self.reports: Any = iter(())
+        self.workplace = workplace
+        self.worker: Worker | None = None
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -84,7 +84,7 @@ class TrainedClassifier:
 
     width: int | None = None
     epochs: int = 8
-    max_images: int = 400_000
+    max_images: int = 300_000
     batch_size: int = 128
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
@@ -214,14 +214,13 @@ def _loaded(network: ResidualClassifier, meta: dict[str, Any], device: torch.dev
 
 
 def _judged(classifier: LoadedClassifier, images: Images) -> dict[str, Any]:
-    # What the real data score: the test images all together, and 2,000 training images as a study would draw
-    # them.
+    # What real data score: all test images, and 2,000 training images as a study would draw them.
     held = classifier.logits(torch.from_numpy(images.test_images)).cpu()
     right = int((held.argmax(1).numpy() == images.test_labels).sum())
     some = some_rows(len(images.train_labels), 2000, seed=0)
     seen = classifier.logits(torch.from_numpy(images.train_images[some])).cpu()
     return {
-        "test_accuracy": right / len(held) if len(held) else None,
+        "test_accuracy": right / len(held),
         "num_test_images": len(held),
         "test_inception_score": inception_score(held.numpy(), 1)[0] if len(held) > 1 else None,
         "train_inception_score": inception_score(seen.numpy(), 1)[0] if len(seen) > 1 else None,

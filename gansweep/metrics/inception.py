@@ -99,7 +99,7 @@ def _state(path: Path, data: bytes) -> dict[str, Tensor]:
 
 
 def _extractor(path: Path, state: dict[str, Tensor]) -> Any:
-    from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
+    from torch_fidelity.feature_extractor_inceptionv3 import (
         FeatureExtractorInceptionV3,
     )
 

@@ -66,9 +66,9 @@ class InceptionScore:
     def score(self, samples: Tensor | Sampler, classifier: LoadedClassifier) -> dict[str, float]:
         """`{"inception_score": mean, "inception_score_std": std}` of the first `num_samples` samples.
 
-        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches: uint8, or floats in
-        [-1, 1], which are quantised first. The caller puts the generator into evaluation mode. `ValueError` if
-        there are too few samples or if any is not finite. The logits cross to the host once.
+        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches: uint8, or
+        floats in [-1, 1], which are quantised first. The caller puts the generator into evaluation mode.
+        `ValueError` if there are too few samples or if any is not finite. The logits cross to the host once.
         """
         batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
         mean, std = inception_score(
@@ -88,7 +88,7 @@ class InceptionScore:
             rows.append(classifier.logits(images))
             missing -= len(images)
             if missing == 0:
-                # A sample that is not finite has no score. Asked on the device, which is waited for only once.
+                # A sample that is not finite has no score. Asked on the device, which is waited for once.
                 return torch.cat(rows).where(finite, torch.nan)
         raise ValueError(f"{self.name} needs {self.num_samples} samples and got {self.num_samples - missing}")
 

@@ -18,7 +18,11 @@ PLACEMENTS = ("middle", "spread")
 
 
 def _check(spec: DCGANGenerator | DCGANDiscriminator) -> None:
-    at_least(spec, depth=STRIDED_LAYERS, width=1)
+    at_least(spec, depth=STRIDED_LAYERS, width=1, kernel_size=1)
+    if spec.kernel_size % 2 == 0:
+        raise ValueError(
+            f"{type(spec).__name__}.kernel_size = {spec.kernel_size} must be odd, or sizes would not halve"
+        )
     one_of(spec, "activation", ACTIVATIONS)
     one_of(spec, "norm", NORMS)
     one_of(spec, "extra_layers", PLACEMENTS)

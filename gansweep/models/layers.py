@@ -23,12 +23,13 @@ class ShiftedSoftplus(nn.Module):
 
 def activation(name: str) -> nn.Module:
     """The nonlinearity of that name; the leaky ReLU's slope is 0.2, as in all of the authors' code."""
-    return {
-        "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(0.2),
-        "softplus": ShiftedSoftplus,
-        "tanh": nn.Tanh,
-    }[name]()
+    made = {
+        "relu": nn.ReLU(),
+        "leaky_relu": nn.LeakyReLU(0.2),
+        "softplus": ShiftedSoftplus(),
+        "tanh": nn.Tanh(),
+    }
+    return made[name]
 
 
 def norm(kind: str | None, channels: int) -> nn.Module:

@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+HOME_DIR ?= gansweep-home
+
+.PHONY: demo test test-slow check format benchmarks clean
+
+$(BIN)/gansweep: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, print the report's path
+	$(BIN)/gansweep launch studies/arch_robustness.py --preset smoke --home $(HOME_DIR)
+
+test: $(BIN)/gansweep  ## the whole suite but what takes minutes
+	$(BIN)/python -m pytest
+
+test-slow: $(BIN)/gansweep  ## what takes minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(BIN)/gansweep  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/gansweep
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmarks: $(BIN)/gansweep  ## ratios, each measured in one run
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

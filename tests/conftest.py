@@ -1,0 +1,60 @@
+"""What the tests share: one thread, a tiny trial and images like the smallest data set's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import torch
+
+    from gansweep.trial import TrialConfig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Sums have one order everywhere, and the machine stays usable."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cpu() -> torch.device:
+    import torch
+
+    return torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_images() -> torch.Tensor:
+    """uint8 [40, 1, 16, 16]: grey discs on black, somewhere near the middle, like digits in shape and range."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    centre = torch.rand(40, 2, 1, 1, generator=generator) * 6 + 5
+    y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    distance = ((y - centre[:, 0]).square() + (x - centre[:, 1]).square()).sqrt()
+    return (255 * (1 - distance / 5).clamp(0, 1)).to(torch.uint8).unsqueeze(1)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> TrialConfig:
+    """A standard GAN with batch normalisation that trains a step in milliseconds."""
+    from gansweep import Adam, DCGANDiscriminator, DCGANGenerator, Digits, Latent, NonSaturating, TrialConfig
+
+    return TrialConfig(
+        data=Digits(size=16),
+        generator=DCGANGenerator(width=2),
+        discriminator=DCGANDiscriminator(width=2),
+        loss=NonSaturating(),
+        generator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
+        discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
+        latent=Latent(size=8),
+        batch_size=8,
+        steps=6,
+        report_every=2,
+        evaluate_every=2,
+        seed=3,
+    )

@@ -1,0 +1,372 @@
+"""The statistics: closed forms and published counts first, then what must hold for any results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gansweep import analysis, published
+from gansweep.testing import THRESHOLDS, made_up_results, made_up_table_5
+
+TABLE_5 = published.WGAN_GP_TABLE_5.frame()
+OUTCOMES = ["only_a", "only_b", "both", "neither"]
+
+
+def trials_of(scores: dict[str, list[float]], **columns: object) -> pd.DataFrame:
+    """A row per (cell, arm), all done, for scores given per arm."""
+    rows = [
+        {"trial": f"{arm}{i}", "cell": f"c{i}", "seed": 0, "arm": arm, "inception_score": score}
+        for arm, values in scores.items()
+        for i, score in enumerate(values)
+    ]
+    base = {"status": "done", "failure": None, "verdict": "trained", "decision": "completed"}
+    return pd.DataFrame(rows).assign(**{**base, "decision_rule": None, "protocol": "p", **columns})
+
+
+@pytest.fixture(scope="module")
+def table_5() -> pd.DataFrame:
+    return analysis.outcome_table(made_up_table_5().trials, THRESHOLDS)
+
+
+def test_table_5_of_the_paper_comes_back_from_trials_with_its_counts(table_5: pd.DataFrame) -> None:
+    assert len(table_5) == 17
+    assert table_5[OUTCOMES].to_numpy().tolist() == TABLE_5[OUTCOMES].to_numpy().tolist()
+    assert table_5["success_a"].tolist() == TABLE_5["success_a"].tolist()
+    assert table_5["success_b"].tolist() == TABLE_5["success_b"].tolist()
+    assert (table_5["unknown"] == 0).all()
+
+
+def test_mcnemar_gives_the_p_values_of_the_published_counts(table_5: pd.DataFrame) -> None:
+    p = table_5.set_index("threshold")["p_value"]
+    assert p[1.0] == pytest.approx(2 * 0.5**8)  # 0 against 8: both tails of eight fair coins
+    assert p[5.0] == pytest.approx(2 * 0.5**147)  # 0 against 147: 1.1e-44
+    assert p[7.0] == pytest.approx(2 * (1 + 105) * 0.5**105)  # 1 against 104: 5.2e-30
+    assert p[9.0] == 1  # nobody succeeds, nobody differs
+
+
+def test_another_seed_of_the_made_up_table_has_the_same_counts() -> None:
+    again = analysis.outcome_table(made_up_table_5(seed=3).trials, THRESHOLDS)
+    assert again[OUTCOMES].to_numpy().tolist() == TABLE_5[OUTCOMES].to_numpy().tolist()
+
+
+def test_a_score_on_the_threshold_is_not_a_success() -> None:
+    table = analysis.outcome_table(trials_of({"a": [3.0, 3.0], "b": [3.0, 3.0000001]}), [3.0])
+    assert table[OUTCOMES].iloc[0].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_diverged_trial_fails_at_every_threshold(score: float) -> None:
+    assert analysis.success(trials_of({"a": [score]}), [-5.0, 1.0], "inception_score").tolist() == [[0, 0]]
+
+
+def test_a_pruned_trial_fails_even_where_its_early_score_was_high() -> None:
+    pruned = trials_of({"a": [8.0]}, decision="pruned")
+    assert analysis.success(pruned, [1.0], "inception_score").tolist() == [[0]]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "running", "planned"])
+def test_a_trial_the_machine_lost_yields_bounds_and_keeps_its_place(status: str) -> None:
+    trials = trials_of({"a": [5.0, 1.0], "b": [5.0, 5.0]})
+    trials.loc[1, "status"] = status  # arm a in cell c1
+    row = analysis.outcome_table(trials, [2.0]).iloc[0]
+    assert row[[*OUTCOMES, "unknown", "planned"]].tolist() == [0, 0, 1, 0, 1, 2]
+    assert (row["known_a"], row["rate_a"], row["worst_a"], row["best_a"]) == (1, 1.0, 0.5, 1.0)
+    assert (row["worst_b"], row["best_b"]) == (1.0, 1.0)
+    assert (row["difference_worst"], row["difference_best"]) == (0.0, 0.5)
+
+
+def test_outcomes_add_up_to_the_planned_cells_whatever_was_lost() -> None:
+    results = made_up_results(draws=40, lost=5, running=3, planned=7)
+    table = analysis.outcome_table(results.trials, THRESHOLDS)
+    assert (table[[*OUTCOMES, "unknown"]].sum(axis=1) == 40).all()
+    assert (table["worst_a"] <= table["best_a"]).all()
+    assert (table["unknown"] >= 5).all()
+
+
+def test_the_paired_difference_is_newcombe_method_10() -> None:
+    """Recomputed by hand for (both, only b, only a, neither) = (14, 5, 0, 22), table 6.2 of Altman et al. "
+    "2000."""
+    difference, low, high = analysis.paired_difference(both=14, only_a=0, only_b=5, neither=22)
+    z = stats.norm.ppf(0.975)
+
+    def wilson(x: int, n: int) -> tuple[float, float]:
+        centre, half = x + z**2 / 2, z * np.sqrt(x * (n - x) / n + z**2 / 4)
+        return (centre - half) / (n + z**2), (centre + half) / (n + z**2)
+
+    (l1, u1), (l2, u2) = wilson(19, 41), wilson(14, 41)
+    phi = (14 * 22 - 0 * 5 - 41 / 2) / np.sqrt(19 * 22 * 14 * 27)
+    below = np.sqrt((19 / 41 - l1) ** 2 - 2 * phi * (19 / 41 - l1) * (u2 - 14 / 41) + (u2 - 14 / 41) ** 2)
+    above = np.sqrt((u1 - 19 / 41) ** 2 - 2 * phi * (u1 - 19 / 41) * (14 / 41 - l2) + (14 / 41 - l2) ** 2)
+    assert difference == pytest.approx(5 / 41)
+    assert (low, high) == (pytest.approx(5 / 41 - below), pytest.approx(5 / 41 + above))
+
+
+def test_the_paired_difference_turns_around_with_the_arms() -> None:
+    one, other = analysis.paired_difference(36, 2, 12, 0), analysis.paired_difference(36, 12, 2, 0)
+    assert [float(x) for x in one] == pytest.approx([-float(other[i]) for i in (0, 2, 1)])
+
+
+def test_the_paired_difference_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    p = (0.15, 0.30, 0.35, 0.20)  # only a, only b, both, neither: the true difference is 0.15
+    only_a, only_b, both, neither = rng.multinomial(40, p, size=4000).T
+    _, low, high = analysis.paired_difference(both, only_a, only_b, neither)
+    assert 0.93 < ((low <= 0.15) & (high >= 0.15)).mean() < 0.98
+
+
+def test_wilson_of_nothing_is_everything() -> None:
+    low, high = analysis.wilson([0, 0], [0, 10])
+    assert (low[0], high[0]) == (0, 1)
+    z2 = stats.norm.ppf(0.975) ** 2
+    assert high[1] == pytest.approx(z2 / (10 + z2))  # Wilson's upper limit of 0 out of n is z^2 / (n + z^2)
+
+
+def test_scores_of_two_protocols_never_meet() -> None:
+    trials = trials_of({"a": [2.0, 3.0], "b": [2.0, 3.0]})
+    trials.loc[0, "protocol"] = "another"
+    for analyse in (
+        lambda: analysis.outcome_table(trials, [1.0]),
+        lambda: analysis.survival(trials),
+        lambda: analysis.paired_scores(trials),
+    ):
+        with pytest.raises(ValueError, match=r"2 protocols.*'another', 'p'"):
+            analyse()
+
+
+def test_a_misspelt_score_or_arm_is_named_with_the_nearest() -> None:
+    trials = trials_of({"gan": [2.0], "wgan_gp": [3.0]})
+    with pytest.raises(ValueError, match="'inception_scor' does not exist; did you mean 'inception_score'"):
+        analysis.outcome_table(trials, [1.0], score="inception_scor")
+    with pytest.raises(ValueError, match="'wgan_pg' does not exist; did you mean 'wgan_gp'"):
+        analysis.outcome_table(trials, [1.0], arms=("gan", "wgan_pg"))
+
+
+def test_two_trials_of_one_cell_and_arm_are_refused() -> None:
+    trials = trials_of({"a": [2.0], "b": [3.0]})
+    with pytest.raises(ValueError, match="cell 'c0', seed 0 has two trials of arm 'a'"):
+        analysis.outcome_table(pd.concat([trials, trials.iloc[:1]]), [1.0])
+
+
+def test_three_arms_give_every_pair() -> None:
+    trials = made_up_results(arms=("gan", "wgan_gp", "lsgan")).trials
+    pairs = analysis.outcome_table(trials, [3.0])[["arm_a", "arm_b"]].to_numpy().tolist()
+    assert pairs == [["gan", "wgan_gp"], ["gan", "lsgan"], ["wgan_gp", "lsgan"]]
+
+
+def test_counts_add_up_per_arm_and_for_all() -> None:
+    table = analysis.counts(made_up_results(draws=24, lost=3, running=2, planned=4).trials).set_index("arm")
+    assert table.loc["all"].to_dict() == {
+        "planned": 48, "done": 39, "failed": 3, "cancelled": 0, "running": 2, "not_started": 4
+    }  # fmt: skip
+    assert (table["planned"] == table.drop(columns="planned").sum(axis=1)).all()
+
+
+def test_a_status_nobody_knows_is_an_error_not_a_lost_row() -> None:
+    with pytest.raises(ValueError, match="status 'finished' does not exist"):
+        analysis.counts(trials_of({"a": [1.0]}, status="finished"))
+
+
+def test_the_outcome_flow_loses_no_trial() -> None:
+    trials = made_up_results(draws=24, lost=3, running=2, planned=4).trials
+    flow = analysis.outcome_flow(trials)
+    assert flow.groupby("arm")["trials"].sum().to_dict() == {"gan": 24, "wgan_gp": 24}
+    assert flow.loc[flow["status"] == "failed", "outcome"].str.startswith("failed: ").all()
+
+
+def test_survival_at_the_thresholds_is_the_published_marginal() -> None:
+    curves = analysis.survival(made_up_table_5().trials, thresholds=THRESHOLDS, resamples=200)
+    for arm, column in (("gan", "success_a"), ("wgan_gp", "success_b")):
+        rate = curves[curves["arm"] == arm].set_index("threshold")["rate"]
+        assert rate[list(THRESHOLDS)].tolist() == pytest.approx((TABLE_5[column] / 200).tolist())
+
+
+def test_survival_falls_and_stays_within_its_band_and_bounds() -> None:
+    curves = analysis.survival(made_up_results(draws=30, lost=4).trials, resamples=200)
+    assert (curves["low"] <= curves["rate"]).all()
+    assert (curves["rate"] <= curves["high"]).all()
+    assert curves["low"].min() >= 0
+    assert curves["high"].max() <= 1
+    assert (curves["worst"] < curves["best"]).any()
+    for _, curve in curves.groupby("arm"):
+        assert curve["rate"].is_monotonic_decreasing
+
+
+def test_the_band_is_the_same_for_the_same_seed_and_covers_the_whole_true_curve() -> None:
+    """Scores are uniform on [0, 1], so the true survival at x is 1 - x; a 95% band may miss a few of 60 "
+    "curves."""
+    grid, missed = np.linspace(0.05, 0.95, 19), 0
+    for seed in range(60):
+        trials = trials_of({"a": np.random.default_rng(seed).random(50).tolist()})
+        curve = analysis.survival(trials, thresholds=grid, resamples=300).set_index("threshold").loc[grid]
+        missed += not ((curve["low"] <= 1 - grid) & (1 - grid <= curve["high"])).all()
+    assert missed <= 8
+    again = analysis.survival(trials, thresholds=grid, resamples=300).set_index("threshold").loc[grid]
+    pd.testing.assert_frame_equal(curve, again)
+
+
+def test_equal_outcomes_still_have_an_uncertain_rate() -> None:
+    curve = analysis.survival(trials_of({"a": [5.0] * 10}), thresholds=[1.0], resamples=200)
+    assert curve["low"].iloc[0] < 0.8
+
+
+def test_resampling_takes_whole_cells_with_all_their_seeds() -> None:
+    """Ten seeds that copy one another carry the information of one: the band must not shrink."""
+    one = trials_of({"a": np.linspace(0, 1, 20).tolist()})
+    ten = pd.concat([one.assign(seed=s, trial=one["trial"] + str(s)) for s in range(10)], ignore_index=True)
+    curves = [analysis.survival(trials, thresholds=[0.5], resamples=400) for trials in (one, ten)]
+    width = [(curve["high"] - curve["low"]).max() for curve in curves]
+    assert width[1] == pytest.approx(width[0], abs=0.06)
+
+
+def test_the_ranking_is_sure_only_of_what_differs() -> None:
+    rng = np.random.default_rng(0)
+    good, bad = rng.uniform(5, 9, 40).tolist(), rng.uniform(1, 3, 40).tolist()
+    trials = trials_of({"bad": bad, "good": good, "twin": bad[::-1]})
+    ranking = analysis.ranking(trials, [2.0, 4.0], resamples=300).set_index("arm")
+    assert ranking.loc["good", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
+    assert ranking.loc["bad", "rank_low"] < ranking.loc["bad", "rank_high"]
+
+
+def test_paired_scores_keep_every_cell_and_say_why_a_score_is_missing() -> None:
+    trials = trials_of({"a": [2.0, np.nan, 4.0, 5.0], "b": [1.0, 2.0, 3.0, 4.0]})
+    trials.loc[2, "decision"], trials.loc[3, "status"] = "pruned", "failed"
+    wide = analysis.paired_scores(trials)
+    assert wide["a:state"].tolist() == ["scored", "no score", "pruned", "unknown"]
+    assert wide["a"].isna().tolist() == [False, True, True, True]
+    assert wide["b"].tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def depth_study(failing: set[int]) -> tuple[pd.DataFrame, dict[str, dict[str, object]]]:
+    depth = [4, 8, 12, 20] * 10
+    trials = trials_of({"a": [1.0 if d in failing else 5.0 for d in depth]})
+    noise = np.random.default_rng(0).integers(0, 2, 40)
+    factors = {"depth": {"label": "Depth", "values": [4, 8, 12, 20]}, "noise": {"values": [0, 1]}}
+    return trials.assign(depth=depth, noise=noise), factors
+
+
+def test_a_factor_that_decides_everything_is_found_despite_separation() -> None:
+    trials, factors = depth_study(failing={12, 20})
+    effects = analysis.factor_effects(trials, factors, threshold=3.0).set_index(["factor", "level"])
+    assert effects.loc["depth", "failures"].tolist() == [0, 0, 10, 10]
+    assert effects.loc[("depth", "20"), ["rate", "known"]].tolist() == [1.0, 10]
+    assert effects.loc[("depth", "4"), "p_value"] == pytest.approx(1e-4)  # the least that 9,999 draws can say
+    assert effects.loc[("noise", "0"), "p_value"] > 0.05
+    assert effects.loc[("depth", "4"), "p_holm"] == pytest.approx(2e-4)
+
+
+def test_a_factor_has_no_p_value_where_nothing_fails() -> None:
+    trials, factors = depth_study(failing=set())
+    effects = analysis.factor_effects(trials, factors, threshold=3.0)
+    assert effects[["p_value", "p_holm"]].isna().all(axis=None)
+    assert (effects["rate"] == 0).all()
+
+
+def test_lost_trials_are_unknown_in_a_factor_not_failures() -> None:
+    trials, factors = depth_study(failing={20})
+    trials.loc[:7, "status"] = "failed"
+    effects = analysis.factor_effects(trials, factors, threshold=3.0)
+    depth = effects[effects["factor"] == "depth"]
+    assert depth["unknown"].tolist() == [2, 2, 2, 2]
+    assert depth["known"].tolist() == [8, 8, 8, 8]
+
+
+def test_a_continuous_factor_is_cut_at_its_quartiles() -> None:
+    trials = trials_of({"a": [1.0] * 20 + [5.0] * 20}).assign(rate=np.linspace(0, 1, 40))
+    effects = analysis.factor_effects(trials, {"rate": {"values": None}}, threshold=3.0)
+    assert effects["failures"].tolist() == [10, 10, 0, 0]
+
+
+def test_the_false_prune_rate_is_that_of_the_audited_trials() -> None:
+    trials = trials_of({"a": [5.0, 1.0, 1.0, 1.0, 9.0, 9.0]})
+    trials["decision"] = ["audited", "audited", "audited", "audited", "pruned", "completed"]
+    trials["decision_rule"] = ["Collapsed", "Collapsed", "Collapsed", "Exploding", "Exploding", None]
+    found = analysis.audit(trials, [2.0, 6.0]).set_index("rule")
+    assert found.loc["all rules", ["pruned", "audited", "known", "passed"]].tolist() == [1, 4, 4, 1]
+    assert found.loc["Collapsed", "rate"] == pytest.approx(1 / 3)
+    low, high = analysis.wilson(1, 3)
+    assert found.loc["Collapsed", ["low", "high"]].tolist() == pytest.approx([float(low), float(high)])
+
+
+def test_blocks_are_paired_only_where_every_fingerprint_agrees() -> None:
+    trials = trials_of({"a": [1.0] * 4, "b": [1.0] * 4}).assign(
+        fingerprint_data=["d0", "d1", "d2", None, "d0", "other", "d2", "d3"],
+        fingerprint_latent="z",
+        fingerprint_init=["i", "i", None, "i", "i", "i", None, "i"],
+    )
+    found = analysis.pairing(trials).set_index("cell")
+    assert found["paired"].tolist() == ["yes", "no", "unknown", "unknown"]
+    assert found.loc["c1", ["data", "latent", "init"]].tolist() == ["no", "yes", "yes"]
+
+
+def test_confounders_are_all_that_differs_besides_the_loss() -> None:
+    results = made_up_results(draws=6)
+    found = analysis.confounders(results.plan, results.trials).set_index("field")
+    assert not found.loc["loss", "confounder"]
+    assert found.loc["n_critic", ["kind", "gan", "wgan_gp", "confounder"]].tolist() == [
+        "critic steps",
+        1,
+        5,
+        True,
+    ]
+    assert found.loc["discriminator.norm", "kind"] == "normaliser"
+    assert found.loc["generator_optimizer.lr", "kind"] == "optimiser"
+    assert found.loc["seconds per generator step", "wgan_gp"] > found.loc["seconds per generator step", "gan"]
+    assert "batch_size" not in found.index
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ("n_critic", "critic steps"),
+        ("discriminator.normalization", "normaliser"),
+        ("discriminator_optimizer.weight_decay", "optimiser"),
+        ("constraint.weight", "loss"),
+        ("batch_size", "other"),
+        ("ema_decay", "other"),
+    ],
+)
+def test_a_field_is_told_by_its_name(field: str, kind: str) -> None:
+    assert analysis.kind_of(field) == kind
+
+
+def test_a_curve_does_not_rise_because_bad_runs_left_it() -> None:
+    trials = trials_of({"a": [np.nan, np.nan, 9.0]})
+    steps = pd.DataFrame(
+        {
+            "trial": ["a0", "a1", "a2", "a2", "a2"],
+            "step": [1, 1, 1, 2, 3],
+            "inception_score": [1.0, 2, 3, 6, 9],
+        }
+    )
+    curve = analysis.score_curves(steps, trials).set_index("step")
+    assert curve.loc[1, "median"] == 2
+    assert np.isnan(curve.loc[2, "median"])
+    assert curve.loc[2, ["alive", "trials"]].tolist() == [1, 3]
+
+
+def test_a_curve_does_not_count_a_running_trial_where_it_has_not_been() -> None:
+    trials = trials_of({"a": [np.nan, 9.0]})
+    trials.loc[0, "status"] = "running"
+    steps = pd.DataFrame({"trial": ["a0", "a1", "a1"], "step": [1, 1, 2], "inception_score": [1.0, 3, 9]})
+    assert analysis.score_curves(steps, trials).set_index("step").loc[2, ["median", "trials"]].tolist() == [
+        9,
+        1,
+    ]
+
+
+def test_published_rows_that_do_not_add_up_are_refused() -> None:
+    table = published.WGAN_GP_TABLE_5
+    fields = {
+        name: getattr(table, name)
+        for name in ("title", "arm_a", "arm_b", "score", "protocol", "source", "tag")
+    }
+    with pytest.raises(ValueError, match=r"the outcomes at 1.0 add up to 199, not 200"):
+        published.PublishedOutcomes(**fields, cells=200, rows=((1.0, 0, 8, 191, 0),))
+
+
+def test_the_published_medians_are_where_the_paper_has_them() -> None:
+    rate = published.WGAN_GP_TABLE_5.survival().pivot(index="threshold", columns="arm", values="rate")
+    assert rate.loc[3.0, "gan"] > 0.5 > rate.loc[3.5, "gan"]
+    assert rate.loc[7.0, "wgan_gp"] == pytest.approx(109 / 200)

@@ -1,0 +1,120 @@
+"""The figures: what they draw is what the frames say, in one visual language."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gansweep import analysis, figures, published
+from gansweep.testing import THRESHOLDS, made_up_results, made_up_table_5
+
+ARMS = ["gan", "wgan_gp"]
+LABELS = {"gan": "Standard GAN", "wgan_gp": "WGAN-GP", "lsgan": "LSGAN"}
+RESULTS = made_up_results(draws=20, lost=2, planned=2)
+
+
+def outcome_figure() -> figures.go.Figure:
+    ours = analysis.outcome_table(made_up_table_5().trials, THRESHOLDS)
+    return figures.outcome_bars(ours, ARMS, LABELS, published.WGAN_GP_TABLE_5.frame())
+
+
+def survival_figure() -> figures.go.Figure:
+    curves = analysis.survival(RESULTS.trials, thresholds=THRESHOLDS, resamples=100)
+    theirs = published.WGAN_GP_TABLE_5.survival()
+    return figures.survival_curves(curves, ARMS, LABELS, "Inception Score", theirs)
+
+
+def scatter_figure() -> figures.go.Figure:
+    scores = analysis.paired_scores(RESULTS.trials, factors=["generator.depth"])
+    return figures.paired_scatter(
+        scores, "gan", "wgan_gp", ARMS, LABELS, "Inception Score", {"generator.depth": "Depth (G)"}
+    )
+
+
+def factor_figure() -> figures.go.Figure:
+    return figures.factor_dots(
+        analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0), ARMS, LABELS
+    )
+
+
+def curve_figure() -> figures.go.Figure:
+    curves = analysis.score_curves(RESULTS.steps, RESULTS.trials)
+    single = RESULTS.steps.dropna(subset=["inception_score"]).merge(
+        RESULTS.trials[["trial", "arm"]], on="trial"
+    )
+    single = single.rename(columns={"inception_score": "value"})
+    return figures.score_curves(curves, single, ARMS, LABELS, "Inception Score")
+
+
+def flow_figure() -> figures.go.Figure:
+    return figures.outcome_flow(analysis.outcome_flow(RESULTS.trials), ARMS, LABELS)
+
+
+ALL = [outcome_figure, survival_figure, scatter_figure, factor_figure, curve_figure, flow_figure]
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_figure_is_transparent_keeps_its_zoom_and_is_valid_json(make: object) -> None:
+    figure = make()  # type: ignore[operator]
+    drawn = json.loads(figures.to_json(figure).replace("<\\/", "</"))
+    assert drawn["layout"]["uirevision"] == "keep"
+    assert figure.layout.template.layout.paper_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.height > 0
+    assert drawn["data"]
+
+
+def test_an_arm_has_its_colour_in_every_figure_also_when_it_is_alone() -> None:
+    survival = {t.legendgroup: t.line.color for t in survival_figure().data if t.name in LABELS.values()}
+    dots = {t.legendgroup: t.marker.color for t in factor_figure().data}
+    assert survival == dots == dict(zip(ARMS, figures.COLOURS, strict=False))
+    alone = RESULTS.trials[RESULTS.trials["arm"] == "wgan_gp"]
+    flow = figures.outcome_flow(analysis.outcome_flow(alone), ARMS, LABELS)
+    assert {t.marker.color for t in flow.data if sum(t.x)} == {figures.COLOURS[1]}
+
+
+def test_the_bars_are_the_counts_of_ours_and_of_the_paper() -> None:
+    figure = outcome_figure()
+    by_panel = {panel: [t for t in figure.data if t.xaxis == panel] for panel in ("x", "x2")}
+    for traces in by_panel.values():
+        only_b = next(t for t in traces if t.legendgroup == "only_b")
+        assert list(only_b.x)[:3] == [4.0, 25.0, 30.0]  # 8, 50 and 60 of 200
+        assert [sum(t.x[i] for t in traces) for i in range(17)] == pytest.approx([100] * 17)
+    assert {a.text for a in figure.layout.annotations} == {"ours, 200 cells", "paper, 200 cells"}
+
+
+def test_the_papers_curve_is_dotted_and_marked_as_another_protocol() -> None:
+    theirs = [t for t in survival_figure().data if t.name and "paper" in t.name]
+    assert len(theirs) == 2
+    assert all(t.line.dash == "dot" and "another protocol" in t.name for t in theirs)
+
+
+def test_every_cell_is_a_point_in_the_scatter_with_its_factors() -> None:
+    figure = scatter_figure()
+    assert sum(len(t.x) for t in figure.data) == 20
+    assert all("Depth (G): " in text for t in figure.data for text in t.text)
+    assert all(value is not None and value == value for t in figure.data for value in (*t.x, *t.y))
+
+
+def test_the_outcome_flow_draws_every_planned_trial() -> None:
+    assert sum(sum(t.x) for t in flow_figure().data) == 40
+
+
+def test_dots_carry_the_interval_of_the_frame() -> None:
+    effects = analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0)
+    first = effects[(effects["factor"] == "generator.depth") & (effects["arm"] == "gan")]
+    dots = next(t for t in factor_figure().data if t.legendgroup == "gan")
+    assert list(dots.y + dots.error_y.array) == pytest.approx(first["high"].tolist())
+    assert list(dots.y - dots.error_y.arrayminus) == pytest.approx(first["low"].tolist())
+
+
+def test_no_chart_is_offered_to_a_cloud() -> None:
+    assert json.loads(figures.config_json()) == {
+        "showSendToCloud": False, "displaylogo": False, "responsive": True
+    }  # fmt: skip
+
+
+def test_json_cannot_close_the_script_it_stands_in() -> None:
+    figure = scatter_figure()
+    figure.update_layout(title_text="</script><b>")
+    assert "</" not in figures.to_json(figure)
