@@ -41,8 +41,8 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the study, instea
 Data = Annotated[
     str | None,
     typer.Option(
-        help="Data set instead of the preset's: digits, mnist, fashion_mnist, cifar10[:FOLDER], parquet:PATH, image_folder:PATH, "
-        "imagenet32:PATH."
+        help="Data set instead of the preset's: digits, mnist, fashion_mnist, cifar10[:FOLDER], parquet:PATH, "
+        "image_folder:PATH, imagenet32:PATH."
     ),
 ]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking store instead of HOME/mlflow.db.")]
@@ -93,8 +93,9 @@ def plan(
 
 
 @app.command(
-    epilog="Examples: gansweep launch studies/arch_robustness.py  |  gansweep launch studies/arch_robustness.py --preset smoke "
-    "--workers 2  |  gansweep launch studies/arch_robustness.py --preset paper --address auto --gpus-per-trial 0.25"
+    epilog="Examples: gansweep launch studies/arch_robustness.py  |  "
+    "gansweep launch studies/arch_robustness.py --preset smoke --workers 2  |  "
+    "gansweep launch studies/arch_robustness.py --preset paper --address auto --gpus-per-trial 0.25"
 )
 def launch(
     study: StudyFile,
@@ -128,13 +129,14 @@ def launch(
     swept = sweep(selection, settings, console)
     counts = swept.counts
     console.print(
-        f"planned {counts['planned']} = done {counts['done']} + failed {counts['failed']} + cancelled {counts['cancelled']}"
-        f" + running {counts['running']} + not started {counts['not_started']}",
+        f"planned {counts['planned']} = done {counts['done']} + failed {counts['failed']}"
+        f" + cancelled {counts['cancelled']} + running {counts['running']} + not started {counts['not_started']}",
         highlight=False,
     )
     if swept.unrecorded:
         console.print(
-            f"the tracking server stopped taking records ({swept.unrecorded}); nothing is lost: the same command records the rest",
+            f"the tracking server stopped taking records ({swept.unrecorded}); nothing is lost: "
+            "the same command records the rest",
             style="red",
         )
         raise typer.Exit(3)
@@ -284,7 +286,8 @@ def dashboard(
     if not file.is_file():
         raise misspelt("dashboard file", page, sorted(map(str, file.parent.glob("*.py"))) or ["(no *.py file there)"])
     spec = importlib.util.spec_from_file_location(f"gansweep_dashboard_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     uri = _uri(home, tracking_uri)

@@ -1,7 +1,8 @@
 """Random streams derived from names, so that no number depends on what was drawn before it.
 
-A stream is a seed, a purpose and a position: the batch of z for critic update 17 is the same whether the run was resumed,
-which arm of the block asks for it, and what else ran in the process. Nothing here holds state, so nothing has to be saved.
+A stream is a seed, a purpose and a position: the batch of z for critic update 17 is the same whether the run was
+resumed, which arm of the block asks for it, and what else ran in the process. Nothing here holds state, so nothing
+has to be saved.
 """
 
 from __future__ import annotations

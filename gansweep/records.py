@@ -1,15 +1,15 @@
 """The only door to MLflow: writes a study's trials, reads them back as two frames.
 
-A study is an MLflow experiment, each launch of it at one size (a *run* of the study) a parent run with the design card as
-`plan.json`, and a trial a child run tagged `gansweep.trial_id`. Every value that is not finite becomes a tag, because the
-store would turn it into a number.
+A study is an MLflow experiment, each launch of it at one size (a *run* of the study) a parent run with the design
+card as `plan.json`, and a trial a child run tagged `gansweep.trial_id`. Every value that is not finite becomes a tag,
+because the store would turn it into a number.
 
-**trials**, a row per planned trial in the plan's order:
-trial (id), study, cell, arm, seed, position; a column per factor, named by its path; status, failure (why, if status is
-failed: crashed, oom, hung, lost), verdict, verdict_step, evidence, decision, decision_rule, decision_step;
-inception_score (final; NaN without one), inception_score_std, inception_score_best, inception_score_best_step, protocol;
-step and images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
-fingerprint_init, device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
+**trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
+factor, named by its path; status, failure (why, if status is failed: crashed, oom, hung, lost), verdict,
+verdict_step, evidence, decision, decision_rule, decision_step; inception_score (final; NaN without one),
+inception_score_std, inception_score_best, inception_score_best_step, protocol; step and images_seen (last),
+train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent, fingerprint_init,
+device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
 
 **steps**, a row per report:
 trial, step, images_seen, seconds, loss_discriminator, loss_generator, penalty, gradient_norm_generator,
@@ -38,16 +38,47 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OUTCOME_COLUMNS = (
-    "status failure verdict verdict_step evidence decision decision_rule decision_step inception_score "
-    "inception_score_std inception_score_best inception_score_best_step protocol step images_seen train_seconds "
-    "evaluate_seconds record_seconds attempts fingerprint_data fingerprint_latent fingerprint_init device "
-    "started_at ended_at error"
-).split()
-STEP_COLUMNS = (
-    "images_seen seconds loss_discriminator loss_generator penalty gradient_norm_generator gradient_norm_discriminator "
-    "output_real output_fake inception_score inception_score_std"
-).split()
+OUTCOME_COLUMNS = [
+    "status",
+    "failure",
+    "verdict",
+    "verdict_step",
+    "evidence",
+    "decision",
+    "decision_rule",
+    "decision_step",
+    "inception_score",
+    "inception_score_std",
+    "inception_score_best",
+    "inception_score_best_step",
+    "protocol",
+    "step",
+    "images_seen",
+    "train_seconds",
+    "evaluate_seconds",
+    "record_seconds",
+    "attempts",
+    "fingerprint_data",
+    "fingerprint_latent",
+    "fingerprint_init",
+    "device",
+    "started_at",
+    "ended_at",
+    "error",
+]
+STEP_COLUMNS = [
+    "images_seen",
+    "seconds",
+    "loss_discriminator",
+    "loss_generator",
+    "penalty",
+    "gradient_norm_generator",
+    "gradient_norm_discriminator",
+    "output_real",
+    "output_fake",
+    "inception_score",
+    "inception_score_std",
+]
 SHOWN_TAGS = ("status", "failure", "verdict", "evidence", "decision", "decision_rule")
 MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED", "running": "RUNNING"}
 

@@ -1,7 +1,7 @@
 """The only door to Optuna: drawing cells, and one Optuna trial per gansweep trial with its reports and its end.
 
-An Optuna trial gets every score by `report` and every other number of a report as the user attribute `report:STEP`, from
-which our pruners rebuild the stream. The driver is the only writer.
+An Optuna trial gets every score by `report` and every other number of a report as the user attribute `report:STEP`,
+from which our pruners rebuild the stream. The driver is the only writer.
 """
 
 from __future__ import annotations

@@ -162,7 +162,8 @@ class Collapsed:
         """A finding while the last scores are all below the limit."""
         last = stream.tail(self.score, self.patience)
         if last and last[0][0] >= self.after and (last[1] < self.limit).all():
-            words = f"{self.score} {last[1][-1]:.2f}, below {self.limit:g} for {self.patience} evaluations from step {last[0][0]}"
+            since = f"for {self.patience} evaluations from step {last[0][0]}"
+            words = f"{self.score} {last[1][-1]:.2f}, below {self.limit:g} {since}"
             return _found(self, Verdict.COLLAPSED, last[0][0], words)
         return None
 

@@ -183,7 +183,7 @@ class Study:
         }
 
     def arm_changes(self) -> dict[str, dict[str, Any]]:
-        """Each arm as its difference from the baseline: every dotted field in which any arm differs, None where absent."""
+        """Each arm by the dotted fields in which any arm differs from the baseline; None where it has no such field."""
         first = {path: space.first for path, space in self.space.items()}
         fixed = {arm: self.resolve(first, arm, seed=0).flat() for arm in self.arms}
         baseline = self.baseline_fields()
@@ -276,7 +276,8 @@ def load_study(path: str | Path) -> Study:
     if not file.is_file():
         raise misspelt("study file", file, sorted(map(str, file.parent.glob("*.py"))) or ["(no *.py file there)"])
     spec = importlib.util.spec_from_file_location(f"gansweep_study_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:

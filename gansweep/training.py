@@ -1,7 +1,8 @@
 """The one training loop, in the open: `for step in train(config, state, images): ...`.
 
-The loop owns the mathematics; whoever iterates owns evaluation, recording, checkpoints and stopping. Between two steps the
-state is complete: saved there and loaded elsewhere, the run goes on bit for bit (same machine, same thread count).
+The loop owns the mathematics; whoever iterates owns evaluation, recording, checkpoints and stopping. Between two
+steps the state is complete: saved there and loaded elsewhere, the run goes on bit for bit (same machine, same thread
+count).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 class Step:
     """What the loop reports every `report_every` generator iterations: means since the last report.
 
-    `nonfinite_step` is the first iteration with a loss that is not finite, None while there is none. `seconds` is the time
-    spent inside the loop, over all attempts.
+    `nonfinite_step` is the first iteration with a loss that is not finite, None while there is none. `seconds` is the
+    time spent inside the loop, over all attempts.
     """
 
     step: int
@@ -102,7 +103,7 @@ def draw_latent(latent: Latent, num: int, generator: torch.Generator) -> Tensor:
 
 
 class Batches:
-    """Real batches by position: epoch e is a permutation of the set drawn from its own stream, the last part dropped."""
+    """Real batches by position; each epoch is a permutation from its own stream, without the incomplete last batch."""
 
     def __init__(self, images: Tensor, batch_size: int, seed: int) -> None:
         if len(images) < batch_size:

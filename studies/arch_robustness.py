@@ -1,7 +1,7 @@
 """Does WGAN-GP train architectures that the standard GAN cannot?
 
-design  Random architectures from the set of Table 1; each is trained by both objectives from the same initial weights, data
-        order and noise. A success is a final Inception Score above a threshold, for seventeen thresholds.
+design  Random architectures from the set of Table 1; each is trained by both objectives from the same initial weights,
+        data order and noise. A success is a final Inception Score above a threshold, for seventeen thresholds.
 after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 5.1, Tables 1, 2 and 5, appendix B.
 run     gansweep launch studies/arch_robustness.py
 """
@@ -36,7 +36,7 @@ from gansweep import (
     choice,
 )
 
-standard_gan = dict(
+standard_gan = dict(  # noqa: C408
     loss=NonSaturating(),
     constraint=None,
     n_critic=1,
@@ -44,7 +44,7 @@ standard_gan = dict(
     discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3, weight_decay_when="normalised"),
 )
 
-wgan_gp = dict(
+wgan_gp = dict(  # noqa: C408
     loss=Wasserstein(),
     constraint=GradientPenalty(weight=10.0),
     n_critic=5,
@@ -97,8 +97,8 @@ study = Study(
     audit_fraction=0.2,
     presets={
         "smoke": Preset(
-            description="Two small architectures for 60 generator iterations on 16x16 digits: shows that the machinery works, "
-            "and nothing about GANs.",
+            description="Three small architectures for 60 generator iterations on 16x16 digits: shows that the machinery "
+            "works, and nothing about GANs.",
             overrides={"data": Digits(size=16), "steps": 60, "report_every": 10, "evaluate_every": 20},
             space={
                 "generator.depth": choice(4, 8),
@@ -110,8 +110,8 @@ study = Study(
             metrics=(InceptionScore(num_samples=500, num_splits=1),),
         ),
         "laptop": Preset(
-            description="3/16 of the paper's widths, 16x16 digits, batches of 32 and 400 generator iterations: orderings can "
-            "show, the scores are not the paper's.",
+            description="3/16 of the paper's widths, 16x16 digits, batches of 32 and 400 generator iterations: orderings "
+            "can show, the scores are not the paper's.",
             overrides={
                 "data": Digits(size=16),
                 "batch_size": 32,
@@ -154,8 +154,8 @@ study = Study(
         "discriminator.width": "Base filters (D)",
     },
     caveats=(
-        "The authors do not claim that the set of architectures is unbiased or representative; it was designed to show a "
-        "regime in which their method succeeds.",
+        "The authors do not claim that the set of architectures is unbiased or representative; it was designed to show "
+        "a regime in which their method succeeds.",
         "The arms differ in more than the loss: optimiser, critic steps and the discriminator's normaliser. Generator "
         "iterations are equal, compute is not.",
         "How depth maps to layers is inferred from the first author's code; the paper does not say.",

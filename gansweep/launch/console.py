@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: one live table, or a line per ended trial where the output is not a terminal."""
+"""What a person sees while a sweep runs: one live table; where the output is no terminal, a line per ended trial."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The one owner of a sweep: hands out trials, takes reports, decides, and writes every record.
 
-Executors are thin: they ask `next`, pass on what workers say to `take`, and say `lost` when a worker died. Everything that
-must survive is in the trials' directories before it is anywhere else, so a new driver goes on where this one was killed.
+Executors are thin: they ask `next`, pass on what workers say to `take`, and say `lost` when a worker died. Everything
+that must survive is in the trials' directories before it is anywhere else, so a new driver goes on where this one was
+killed.
 """
 
 from __future__ import annotations
@@ -183,7 +184,8 @@ class Driver:
     def _failed(self, live: Live, failure: str, error: str) -> None:
         """The code failed. Trials that fail before their first report wait for one that gets further.
 
-        If several in a row end in the same error, it is not theirs: the sweep stops, and they are tried again next time.
+        If several in a row end in the same error, it is not theirs: the sweep stops, and they are tried again next
+        time.
         """
         log.error("trial %s failed (%s): %s", live.planned.id, failure, error)
         if live.rows:

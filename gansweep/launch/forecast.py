@@ -95,10 +95,8 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
 
     console.print(described["question"], style="bold")
     size = f" of {described['space_size']:,} in the space" if described["space_size"] else ""
-    console.print(
-        f"{described['run']}: {described['cells']} cells{size} x {len(described['arms'])} arms = {described['planned']} trials",
-        highlight=False,
-    )
+    cells = f"{described['cells']} cells{size} x {len(described['arms'])} arms"
+    console.print(f"{described['run']}: {cells} = {described['planned']} trials", highlight=False)
     factors = Table(box=None, header_style="dim")
     factors.add_column("drawn for each cell")
     factors.add_column("values")
@@ -116,8 +114,8 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
     if forecast := described["forecast"]:
         each = ", ".join(f"{arm} {clock(seconds)}" for arm, seconds in forecast["seconds_per_trial"].items())
         console.print(
-            f"forecast on {forecast['device']} with {forecast['workers']} workers: {clock(forecast['hours'] * 3600)} in all "
-            f"(a trial: {each}), {forecast['disk_gb']:.2f} GB on disk, {forecast['memory_gb']:.1f} GB of memory; "
+            f"forecast on {forecast['device']} with {forecast['workers']} workers: "
+            f"{clock(forecast['hours'] * 3600)} in all (a trial: {each}), {forecast['disk_gb']:.2f} GB on disk, {forecast['memory_gb']:.1f} GB of memory; "
             f"without {forecast['without']}",
             highlight=False,
         )

@@ -1,4 +1,4 @@
-"""From a study file to an ended sweep: prepare, check, hand out, record. The same call again goes on where it stopped."""
+"""From a study file to an ended sweep: prepare, check, hand out, record. The same call goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
             unrecorded = recorder.close(finished=complete)
         if driver.broken:
             raise RuntimeError(
-                f"stopped: {len(driver.stillborn)} trials in a row failed before their first report with the same error: "
-                f"{driver.broken} (see {folder / 'launch.log'}; the same command tries them again)"
+                f"stopped: {len(driver.stillborn)} trials in a row failed before their first report with the same "
+                f"error: {driver.broken} (see {folder / 'launch.log'}; the same command tries them again)"
             )
         return Swept(run, driver.counts(), unrecorded)
 

@@ -1,8 +1,8 @@
 """A trial's own directory: what is known of it, in files that survive a kill at any moment.
 
 `history.jsonl` (a report per line, appended by the driver), `attempt` (a token; only its holder may write the state),
-`state.pt` (the training state, written by the worker), `samples.png` (the last sample grid) and `outcome.json`, whose existence
-says that the trial has ended.
+`state.pt` (the training state, written by the worker), `samples.png` (the last sample grid) and `outcome.json`, whose
+existence says that the trial has ended.
 """
 
 from __future__ import annotations

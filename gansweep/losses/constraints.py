@@ -22,8 +22,8 @@ Critic = Callable[[Tensor], Tensor]
 def per_sample_gradient_norm(critic: Critic, x: Tensor) -> Tensor:
     """The Euclidean norm of d critic(x_i) / d x_i over all axes but the first: [batch] (traps T-1 to T-3).
 
-    The norm's derivative is 0 where the gradient is 0 (trap T-5). Right only if an example's score does not depend on the
-    rest of its batch (trap T-10).
+    The norm's derivative is 0 where the gradient is 0 (trap T-5). Right only if an example's score does not depend on
+    the rest of its batch (trap T-10).
     """
     x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
@@ -34,8 +34,8 @@ def per_sample_gradient_norm(critic: Critic, x: Tensor) -> Tensor:
 class GradientPenalty:
     """weight * E (||grad D(x_hat)|| - target)^2 on segments between real and fake (Gulrajani et al. 2017, eq. 3).
 
-    `one_sided` counts norms above the target only (App. C). x_hat = e x + (1 - e) G(z) with one e ~ U[0, 1] per example.
-    A batch-normalised critic is refused, because its gradient mixes examples, unless `allow_batch_norm`.
+    `one_sided` counts norms above the target only (App. C). x_hat = e x + (1 - e) G(z) with one e ~ U[0, 1] per
+    example. A batch-normalised critic is refused, because its gradient mixes examples, unless `allow_batch_norm`.
     """
 
     weight: float = 10.0
@@ -69,8 +69,8 @@ class GradientPenalty:
 class WeightClip:
     """Clip the critic's parameters to [-bound, bound] after every update (Arjovsky et al. 2017, Algorithm 1).
 
-    `what`: "all" parameters, biases, gains of norms included (the authors' code); "weights_and_biases" of convolutions and
-    linear layers; "weights" of those only. Buffers never (trap T-16).
+    `what`: "all" parameters, biases, gains of norms included (the authors' code); "weights_and_biases" of
+    convolutions and linear layers; "weights" of those only. Buffers never (trap T-16).
     """
 
     bound: float = 0.01

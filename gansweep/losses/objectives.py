@@ -1,7 +1,7 @@
 """Objectives as pairs of losses on raw discriminator outputs, each as its authors write it.
 
-Outputs are logits or scores of shape [batch], never passed through a sigmoid by the network (trap T-38). Every loss is a
-mean over the batch (trap T-6). `discriminator` and `generator` are both minimised.
+Outputs are logits or scores of shape [batch], never passed through a sigmoid by the network (trap T-38). Every loss
+is a mean over the batch (trap T-6). `discriminator` and `generator` are both minimised.
 """
 
 from __future__ import annotations

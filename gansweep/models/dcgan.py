@@ -1,9 +1,10 @@
 """The random-architecture set of WGAN-GP: DCGAN with a chosen depth, width, nonlinearity and normalisation.
 
-Gulrajani et al. 2017, Table 1. How depth maps to layers is not in the paper; the mapping here is inferred from the first
-author's research repository (igul222/nn, wgan_imagenet32_stab.py): four weight layers in each network, and all further
-ones 3x3 convolutions in the middle, at a quarter of the resolution (8x8 for 32x32 images). `extra_layers="spread"` is
-the other reading consistent with depths 4, 8, 12 and 20: the same number of layers at each of the four stages.
+Gulrajani et al. 2017, Table 1. How depth maps to layers is not in the paper; the mapping here is inferred from the
+first author's research repository (igul222/nn, wgan_imagenet32_stab.py): four weight layers in each network, and all
+further ones 3x3 convolutions in the middle, at a quarter of the resolution (8x8 for 32x32 images).
+`extra_layers="spread"` is the other reading consistent with depths 4, 8, 12 and 20: the same number of layers at each
+of the four stages.
 """
 
 from __future__ import annotations
