@@ -90,15 +90,16 @@ def outcome_flow(trials: pd.DataFrame) -> pd.DataFrame:
     What became of every planned trial; the counts add up per arm.
     """
     done = trials["status"] == "done"
-    failure = trials["failure"].fillna("unknown reason").astype(str)
-    outcome = trials["verdict"].fillna("no verdict").astype(str).where(done, trials["status"].map(_not_done))
+    failure = trials["failure"].astype(object).fillna("unknown reason").astype(str)
+    verdict = trials["verdict"].astype(object).fillna("no verdict").astype(str)
+    outcome = verdict.where(done, trials["status"].map(_not_done))
     outcome = outcome.mask(trials["status"] == "failed", "failed: " + failure)
     frame = pd.DataFrame(
         {
             "arm": trials["arm"].astype(str),
             "status": trials["status"],
             "outcome": outcome,
-            "decision": trials["decision"].fillna("none").astype(str),
+            "decision": trials["decision"].astype(object).fillna("none").astype(str),
         }
     )
     return frame.groupby(list(frame.columns), sort=False).size().rename("trials").reset_index()
@@ -210,7 +211,7 @@ def audit(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "incep
     audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
     lowest = [min(thresholds)] if len(thresholds) else [-np.inf]
     passed = success(trials, lowest, score)[:, 0]
-    rule = trials["decision_rule"].fillna("unnamed").astype(str)
+    rule = trials["decision_rule"].astype(object).fillna("unnamed").astype(str)
     rows = []
     for name in ["all rules", *sorted(rule[audited | pruned].unique())]:
         of_rule = (rule == name) | (name == "all rules")
@@ -279,8 +280,10 @@ def confounders(plan: Mapping[str, Any], trials: pd.DataFrame | None = None) -> 
 
 def compute(trials: pd.DataFrame) -> pd.DataFrame:
     """Columns arm, seconds_per_step (median over trials), train_hours, evaluate_hours, record_hours."""
-    per_step = trials["train_seconds"] / trials["step"].where(trials["step"] > 0)
-    frame = trials.assign(seconds_per_step=per_step.astype(float))
+    seconds = ["train_seconds", "evaluate_seconds", "record_seconds"]
+    numbers = trials[[*seconds, "step"]].apply(pd.to_numeric).astype(float)
+    per_step = numbers["train_seconds"] / numbers["step"].where(numbers["step"] > 0)
+    frame = numbers.assign(arm=trials["arm"], seconds_per_step=per_step)
     group = frame.groupby("arm", sort=False)
     hours = {f"{k}_hours": group[f"{k}_seconds"].sum() / 3600 for k in ("train", "evaluate", "record")}
     return pd.DataFrame({"seconds_per_step": group["seconds_per_step"].median(), **hours}).reset_index()

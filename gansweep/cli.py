@@ -297,7 +297,7 @@ def dashboard(
             f"study {file.stem!r} has no recorded run yet; start it with: gansweep launch studies/{file.name}"
         )
     chosen = run or found[0]
-    serve(lambda: records.read(uri, chosen), module.page, host=host, port=port)
+    serve(lambda: records.read(uri, chosen), module, host=host, port=port)
 
 
 @app.command(epilog="Example: gansweep studies")

@@ -49,7 +49,7 @@ def keep(results: Results, arms: Sequence[str], outcomes: Sequence[str]) -> Resu
     if arms:
         trials = trials[trials["arm"].isin(list(arms))]
     if outcomes:
-        trials = trials[trials["verdict"].fillna("no verdict").isin(list(outcomes))]
+        trials = trials[trials["verdict"].astype(object).fillna("no verdict").isin(list(outcomes))]
     if len(trials) == len(results.trials):
         return results
     steps = results.steps[results.steps["trial"].isin(trials["trial"])]
@@ -67,7 +67,7 @@ def make_app(read: Read, page: Any, every_seconds: float = 3.0) -> Dash:
     """The Dash app of one study.
 
     `read` returns the results as they are now; it is called for every refresh. If it fails, the page stays as
-    it was and says why. Zoom and hidden traces survive a refresh.
+    it was and says why. Zoom survives a refresh.
     """
     if not getattr(page, "sections", None):
         raise ValueError(f"the dashboard page {getattr(page, '__name__', page)!r} has no sections = (...)")
@@ -81,18 +81,21 @@ def make_app(read: Read, page: Any, every_seconds: float = 3.0) -> Dash:
     @app.callback(
         outputs,
         [Input("tick", "n_intervals"), Input("arms", "value"), Input("verdicts", "value")],
-        State("seen", "data"),
+        [State("seen", "data"), State({"part": "figure", "at": ALL}, "relayoutData")],
         # No tick while one is being answered: Dash drops an answer that a newer request has overtaken.
         running=[(Output("tick", "disabled"), True, False)],
     )
-    def refresh(_: int, arms: list[str], verdicts: list[str], seen: dict[str, Any] | None) -> Any:
+    def refresh(_: int, arms: list[str], verdicts: list[str], seen: dict[str, Any] | None, moves: list[Any]) -> Any:
         shown = [[place["id"]["at"] for place in places] for places in ctx.outputs_list[len(PLACES) :]]
+        moved = {place["id"]["at"]: move for place, move in zip(ctx.states_list[1], moves, strict=True)}
         try:
             results = read()
             now = f"{fingerprint(results)} {arms} {verdicts}"
             if seen and now == seen["now"]:
                 return [no_update, "", no_update, no_update, *_kept(shown)]
-            return _drawn(results, page, arms, verdicts, now, seen, shown)
+            zoom = zoomed((seen or {}).get("zoom", {}), moved)
+            memory = {"now": now, "shape": (seen or {}).get("shape"), "zoom": zoom}
+            return _drawn(results, page, arms, verdicts, memory, shown)
         except Exception as error:
             logging.getLogger(__name__).warning("the study could not be read", exc_info=True)
             return [no_update, f"Not refreshed: {error}", no_update, no_update, *_kept(shown)]
@@ -112,13 +115,29 @@ def _kept(shown: list[list[str]]) -> list[list[Any]]:
     return [[no_update] * len(places) for places in shown]
 
 
+def zoomed(zoom: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
+    """The axis ranges a reader has chosen, by figure and axis: `zoom` updated with each figure's last move.
+
+    Plotly's uirevision should keep them, but does not when a Dash callback brings the new figure (measured
+    with Dash 4.4).
+    """
+    kept = {at: dict(axes) for at, axes in zoom.items()}
+    for at, move in moved.items():
+        for key, value in (move or {}).items():
+            axis, _, what = key.partition(".")
+            if what == "autorange":
+                kept.get(at, {}).pop(axis, None)
+            elif what == "range[0]":
+                kept.setdefault(at, {})[axis] = [value, move[f"{axis}.range[1]"]]
+    return kept
+
+
 def _drawn(
     results: Results,
     page: Any,
     arms: list[str],
     verdicts: list[str],
-    now: str,
-    seen: dict[str, Any] | None,
+    memory: dict[str, Any],
     shown: list[list[str]],
 ) -> list[Any]:
     """The outputs of a refresh.
@@ -140,10 +159,13 @@ def _drawn(
     ]
     sections = report.render(kept, page.sections)
     shape = [[len(section.figures), len(section.tables)] for section in sections]
-    memory = {"now": now, "shape": shape}
-    if seen is None or seen["shape"] != shape:
+    same, memory = memory["shape"] == shape, {**memory, "shape": shape}
+    if not same:
         return [told, warning, [_section(s, i) for i, s in enumerate(sections)], memory, *_kept(shown)]
     new = _parts(sections)
+    for at in memory["zoom"].keys() & new.keys():
+        for axis, chosen in memory["zoom"][at].items():
+            new[at].layout[axis].range = chosen
     return [told, warning, no_update, memory, *([new[at] for at in places] for places in shown)]
 
 
@@ -211,7 +233,7 @@ def _section(section: Section, place: int) -> html.Section:
 
 
 def _figure(drawing: Drawing, figure: Any, at: str) -> html.Figure:
-    graph = dcc.Graph(id={"part": "figure", "at": at}, figure=figure, config={**figures.CONFIG, "responsive": None})
+    graph = dcc.Graph(id={"part": "figure", "at": at}, figure=figure, config=dict(figures.CONFIG))
     return html.Figure([graph, html.Figcaption(drawing.caption)])
 
 

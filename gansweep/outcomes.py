@@ -217,7 +217,7 @@ def survival(
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
     seen = values[np.isfinite(values)]
     steps = np.linspace(seen.min(), seen.max(), 101) if len(seen) else np.array([])
-    grid = np.unique(np.concatenate([np.asarray(thresholds, dtype=float), steps]))
+    grid = np.unique(np.concatenate([np.asarray(thresholds, dtype=float), steps])).tolist()
     cube, blocks = _cube(trials, success(trials, grid, score))
     width = _band_width(cube, blocks["cell"].factorize()[0], resamples, np.random.default_rng(seed))
     tables = []

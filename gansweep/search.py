@@ -73,6 +73,13 @@ def _reports(trial: FrozenTrial, score: str) -> Iterator[dict[str, Any]]:
         yield rows[step]
 
 
+def _last_whole_step(trial: FrozenTrial, score: str) -> int:
+    """The last step whose report is there in full: a kill can come between a row and its score. -1 if there is none."""
+    rows = [row for name, row in trial.user_attrs.items() if name.startswith(REPORT)]
+    whole = [row["step"] for row in rows if row.get(score) is None or row["step"] in trial.intermediate_values]
+    return max(whole, default=-1)
+
+
 class Search:
     """The Optuna study of one run of a study, in a journal file; opening it again goes on with it."""
 
@@ -93,7 +100,7 @@ class Search:
             self._numbers[trial_id] = frozen.number
             if not frozen.state.is_finished():
                 self._running[trial_id] = Trial(self.study, frozen._trial_id)
-                self._last_step[trial_id] = max((row["step"] for row in _reports(frozen, score)), default=-1)
+                self._last_step[trial_id] = _last_whole_step(frozen, score)
 
     def start(
         self, trial_id: str, params: Mapping[str, Any], choices: Mapping[str, Space], arms: Sequence[str]
@@ -116,11 +123,10 @@ class Search:
         self._numbers[trial_id], self._running[trial_id] = added.number, Trial(self.study, added._trial_id)
 
     def report(self, trial_id: str, row: Mapping[str, Any]) -> None:
-        """Add one report; a step that is already there is left as it is."""
-        step = int(row["step"])
-        if step <= self._last_step.get(trial_id, -1):
+        """Add one report; a step that is already there, or a trial that has ended, is left as it is."""
+        step, trial = int(row["step"]), self._running.get(trial_id)
+        if trial is None or step <= self._last_step.get(trial_id, -1):
             return
-        trial = self._running[trial_id]
         trial.set_user_attr(f"{REPORT}{step:09d}", dict(row))
         if (value := row.get(self.score)) is not None:
             trial.report(value, step)

@@ -90,8 +90,15 @@ class Study:
             raise ValueError(f"Study.audit_fraction = {self.audit_fraction} must lie in [0, 1]")
         if not self.metrics:
             raise ValueError("Study.metrics is empty: a study needs at least one score")
-        self._check_fields()
+        owners = self._owners()
+        self._check_arms()
         for name, preset in self.presets.items():
+            for path in preset.overrides:
+                # an override of a part's field is lost as well where an arm sets the whole part
+                if taken := [whole for whole in owners if f"{path}.".startswith(f"{whole}.")]:
+                    raise ValueError(
+                        f"preset {name!r}: field {path!r} is set by {owners[taken[0]]}; only one may set it"
+                    )
             for path in preset.space:
                 if path not in self.space:
                     raise misspelt(f"preset {name!r}: space", path, self.space)
@@ -104,18 +111,24 @@ class Study:
             if name not in known:
                 raise misspelt("label", name, known)
 
-    def _check_fields(self) -> None:
-        """Refuse fields that do not exist, fields that two owners set, and arms that are the same trial."""
-        owners = dict.fromkeys(self.space, "the space")
+    def _owners(self) -> dict[str, str]:
+        """Who sets each field that the baseline leaves to others; two owners of one field are refused."""
+        claims = {"the plan": {"seed"}, "the space": set(self.space)}
+        for axis, arms in self.axes.items():
+            claims[f"axis {axis!r}"] = {path for changes in arms.values() for path in changes}
+        owners: dict[str, str] = {}
+        for owner, paths in claims.items():
+            for path in sorted(paths):
+                if path in owners:
+                    raise ValueError(f"field {path!r} is set by {owner} and by {owners[path]}; only one may set it")
+                owners[path] = owner
+        return owners
+
+    def _check_arms(self) -> None:
+        """Refuse an axis without arms, fields that do not exist, and arms that are the same trial."""
         for axis, arms in self.axes.items():
             if not arms:
                 raise ValueError(f"axis {axis!r} has no arm")
-            for path in sorted({path for changes in arms.values() for path in changes}):
-                if path in owners:
-                    raise ValueError(
-                        f"field {path!r} is set by axis {axis!r} and by {owners[path]}; only one may set it"
-                    )
-                owners[path] = f"axis {axis!r}"
         first = {path: space.first for path, space in self.space.items()}
         ids: dict[str, str] = {}
         for arm in self.arms:

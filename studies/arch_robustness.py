@@ -97,8 +97,8 @@ study = Study(
     audit_fraction=0.2,
     presets={
         "smoke": Preset(
-            description="Three small architectures for 60 generator iterations on 16x16 digits: shows that the machinery "
-            "works, and nothing about GANs.",
+            description="Three small architectures for 60 generator iterations on 16x16 digits: shows that the "
+            "machinery works, and nothing about GANs.",
             overrides={"data": Digits(size=16), "steps": 60, "report_every": 10, "evaluate_every": 20},
             space={
                 "generator.depth": choice(4, 8),
@@ -110,8 +110,8 @@ study = Study(
             metrics=(InceptionScore(num_samples=500, num_splits=1),),
         ),
         "laptop": Preset(
-            description="3/16 of the paper's widths, 16x16 digits, batches of 32 and 400 generator iterations: orderings "
-            "can show, the scores are not the paper's.",
+            description="3/16 of the paper's widths, 16x16 digits, batches of 32 and 400 generator iterations: "
+            "orderings can show, the scores are not the paper's.",
             overrides={
                 "data": Digits(size=16),
                 "batch_size": 32,

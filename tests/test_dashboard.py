@@ -55,7 +55,14 @@ def refresh(app: Any, seen: Any = None, shown: dict[str, Any] | None = None, **v
             {"id": "arms", "property": "value", "value": values.get("arms", [])},
             {"id": "verdicts", "property": "value", "value": values.get("verdicts", [])},
         ],
-        "state": [{"id": "seen", "property": "data", "value": seen}],
+        "state": [
+            {"id": "seen", "property": "data", "value": seen},
+            [
+                {"id": {"part": "figure", "at": at}, "property": "relayoutData", "value": (shown or {})[at]}
+                for at in (shown or {})
+                if at.startswith("figure")
+            ],
+        ],
         "changedPropIds": ["tick.n_intervals"],
     }
     answer = client.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
@@ -98,6 +105,19 @@ def test_a_changed_study_redraws_its_parts_and_leaves_the_frame_with_its_zoom(re
     assert set(shown) <= set(second)
     assert second["figure-0-0"]["figure"]["layout"]["uirevision"] == "keep"
     assert "11 done" in json.dumps(second["counts"])
+
+
+def test_a_zoom_survives_every_refresh_until_the_reader_resets_it(records: Records) -> None:
+    app = dashboard.make_app(records, PAGE)
+    answer = refresh(app)
+    shown = parts_of(answer)
+    moves: list[Any] = [{"xaxis.range[0]": 10, "xaxis.range[1]": 40}, {"autosize": True}, {"xaxis.autorange": True}]
+    ranges = []
+    for planned, move in zip((5, 4, 3), moves, strict=True):
+        records.now = made_up_results(draws=8, planned=planned)
+        answer = refresh(app, seen=answer["seen"]["data"], shown={**shown, "figure-0-0": move})
+        ranges.append(answer["figure-0-0"]["figure"]["layout"]["xaxis"]["range"])
+    assert ranges == [[10, 40], [10, 40], [0, 100]]
 
 
 def test_a_study_that_gets_its_first_results_is_framed_anew() -> None:

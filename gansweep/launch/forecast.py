@@ -113,12 +113,10 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
     console.print(arms)
     if forecast := described["forecast"]:
         each = ", ".join(f"{arm} {clock(seconds)}" for arm, seconds in forecast["seconds_per_trial"].items())
-        console.print(
-            f"forecast on {forecast['device']} with {forecast['workers']} workers: "
-            f"{clock(forecast['hours'] * 3600)} in all (a trial: {each}), {forecast['disk_gb']:.2f} GB on disk, {forecast['memory_gb']:.1f} GB of memory; "
-            f"without {forecast['without']}",
-            highlight=False,
-        )
+        hours, where = clock(forecast["hours"] * 3600), f"{forecast['device']} with {forecast['workers']} workers"
+        needs = f"{forecast['disk_gb']:.2f} GB on disk, {forecast['memory_gb']:.1f} GB of memory"
+        console.print(f"forecast on {where}: {hours} in all (a trial: {each}), {needs}", highlight=False)
+        console.print(f"without {forecast['without']}", style="dim")
 
 
 def _cell(value: Any, base: Any) -> str:

@@ -1,0 +1,95 @@
+"""What the command line says of bad input, and that its interface changes only on purpose."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_launch import STUDY, gansweep
+
+HELP = Path(__file__).parent / "cli_help.txt"
+COMMANDS = ("plan", "launch", "status", "report", "export", "dashboard", "studies", "doctor")
+
+
+def helped(*command: str) -> str:
+    return gansweep(*command, "--help", env={"COLUMNS": "100", "TERM": "dumb", "PATH": "/usr/bin:/bin"}).stdout
+
+
+def test_the_help_is_what_is_under_version_control() -> None:
+    """To accept a change: python tests/test_cli.py."""
+    assert all_help() == HELP.read_text()
+
+
+def all_help() -> str:
+    return "\n".join([helped(), *(helped(command) for command in COMMANDS)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("launch", "tests/tiny_studi.py"), "did you mean 'tests/tiny_study.py'?"),
+        (("launch", STUDY, "--preset", "smok"), "preset 'smok' does not exist; did you mean 'smoke'?"),
+        (("launch", STUDY, "--preset", "smoke", "--data", "parquet:/no/such"), "/no/such does not exist"),
+        (("launch", STUDY, "--preset", "smoke", "--data", "digit"), "did you mean 'digits'?"),
+        (("launch", STUDY, "--preset", "smoke", "--tracking-uri", "http://127.0.0.1:9"), "does not answer"),
+        (("launch", STUDY, "--preset", "smoke", "--tracking-uri", "mysqlite"), "tracking URI 'mysqlite'"),
+        (("launch", STUDY, "--preset", "smoke", "--draws", "9"), "draws = 9 is more than the 4 different cells"),
+        (("launch", STUDY, "--preset", "smoke", "--address", "127.0.0.1:9"), "no Ray cluster answers"),
+        (("status", STUDY), "nothing is recorded yet"),
+        (("export", STUDY, "--format", "xls"), "format 'xls' does not exist"),
+        (("dashboard", "dashboards/arch_robustnes.py"), "did you mean 'dashboards/arch_robustness.py'?"),
+    ],
+    ids=lambda value: " ".join(Path(a).name for a in value[:1] + value[2:]) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_line_that_names_it_and_exit_code_2(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    refused = gansweep(*arguments, "--home", tmp_path / "home", cwd=Path(__file__).parents[1])
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+
+
+def test_a_misspelt_field_in_a_study_file_is_named_with_the_nearest(tmp_path: Path) -> None:
+    study = tmp_path / "misspelt.py"
+    study.write_text(Path(STUDY).read_text().replace("report_every=2", "report_evry=2"))
+    refused = gansweep("plan", study)
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == (
+        "gansweep: field of TrialConfig 'report_evry' does not exist; did you mean 'report_every'?"
+    )
+
+
+def test_a_syntax_error_in_a_study_file_is_one_line_with_its_place(tmp_path: Path) -> None:
+    study = tmp_path / "broken.py"
+    study.write_text("study = Study(\n")
+    refused = gansweep("plan", study)
+    assert refused.returncode == 2
+    assert f"{study}, line 1" in refused.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, gansweep.cli; print([m for m in ('torch','ray','mlflow','plotly','pandas') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_a_plan_shows_every_arm_as_its_difference_from_the_baseline(tmp_path: Path) -> None:
+    shown = gansweep("plan", STUDY, "--preset", "smoke", "--home", tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 cells of 4 in the space x 3 arms = 6 trials" in shown.stdout
+    assert "constraint.weight" in shown.stdout
+    assert "forecast on cpu" in shown.stdout
+
+
+def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
+    found = gansweep("doctor", "--home", tmp_path)
+    assert found.returncode == 0, found.stdout
+    assert "closed-form" in found.stdout
+
+
+if __name__ == "__main__":
+    HELP.write_text(all_help())

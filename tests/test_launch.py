@@ -1,0 +1,283 @@
+"""The sweep from end to end, with the real Ray, Optuna and MLflow, and with real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from gansweep import records
+
+STUDY = str(Path(__file__).parent / "tiny_study.py")
+GANSWEEP = str(Path(sys.executable).with_name("gansweep"))
+# what the same trial may report differently when it runs again
+TIMINGS = ["train_seconds", "evaluate_seconds", "record_seconds", "started_at", "ended_at", "run_id", "attempts"]
+
+
+def gansweep(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [GANSWEEP, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+
+
+def launch(home: Path, *arguments: str, preset: str = "smoke") -> subprocess.CompletedProcess[str]:
+    """Run the tiny study and insist that it ends well."""
+    done = gansweep("launch", STUDY, "--preset", preset, "--home", home, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def read(home: Path, run: str = "tiny-smoke") -> records.Results:
+    return records.read(records.default_uri(home), run)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the tiny study has run once, inline and undisturbed."""
+    home = tmp_path_factory.mktemp("prepared")
+    launch(home, "--inline")
+    return home
+
+
+@pytest.fixture
+def home(prepared: Path, tmp_path: Path) -> Path:
+    """An empty home with the data and the classifier already prepared."""
+    for name in ("data", "classifiers"):
+        shutil.copytree(prepared / name, tmp_path / name)
+    return tmp_path
+
+
+def outcomes(home: Path, run: str = "tiny-smoke") -> pd.DataFrame:
+    return read(home, run).trials.drop(columns=TIMINGS)
+
+
+def optuna_trials(home: Path, run: str = "tiny-smoke") -> list[optuna.trial.FrozenTrial]:
+    backend = optuna.storages.journal.JournalFileBackend(str(home / "studies" / run / "optuna.journal"))
+    storage = optuna.storages.JournalStorage(backend)
+    return optuna.load_study(study_name=run, storage=storage).get_trials()
+
+
+def start(home: Path, *arguments: str, preset: str = "long") -> subprocess.Popen[str]:
+    command = [GANSWEEP, "launch", STUDY, "--preset", preset, "--home", str(home), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < limit, "it did not come to that"
+        time.sleep(0.05)
+
+
+def assert_exactly_once(home: Path, run: str) -> None:
+    """Every planned trial has one ended run, in MLflow, in Optuna and on disk, and nothing is left running."""
+    trials = read(home, run).trials
+    assert (trials["status"] == "done").all(), trials[["trial", "status", "error"]]
+    assert trials["run_id"].is_unique
+    told = [trial.user_attrs["gansweep.trial_id"] for trial in optuna_trials(home, run)]
+    assert sorted(told) == sorted(trials["trial"])
+    assert all(trial.state.is_finished() for trial in optuna_trials(home, run))
+    import sqlite3
+
+    with sqlite3.connect(home / "mlflow.db") as database:
+        rows = database.execute(
+            "SELECT t.value, r.status FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid"
+            " WHERE t.key = 'gansweep.trial_id'"
+        ).fetchall()
+        repeated = database.execute(
+            "SELECT run_uuid, key, step, count(*) FROM metrics GROUP BY run_uuid, key, step HAVING count(*) > 1"
+        ).fetchall()
+    assert sorted(trial for trial, _ in rows) == sorted(trials["trial"])
+    assert {status for _, status in rows} == {"FINISHED"}
+    assert not repeated
+
+
+def test_a_study_runs_inline_and_its_counts_add_up(prepared: Path) -> None:
+    done = gansweep("status", STUDY, "--home", prepared, "--json")
+    counted = json.loads(done.stdout)
+    parts = ("done", "failed", "cancelled", "running", "not_started")
+    assert counted["planned"] == 6 == sum(counted[part] for part in parts)
+    for arm in ("gan", "wgan_gp", "wild"):
+        assert sum(counted["arms"][arm]["verdicts"].values()) == counted["arms"][arm]["done"] == 2
+
+
+def test_a_diverged_trial_stops_within_one_report_and_every_record_says_why(prepared: Path) -> None:
+    results = read(prepared)
+    wild = results.trials[results.trials["arm"] == "wild"]
+    assert (wild["verdict"] == "diverged").all()
+    assert (wild["decision"] == "pruned").all()
+    assert (wild["decision_rule"] == "Diverged").all()
+    assert wild["inception_score"].isna().all()
+    assert (wild["step"] - wild["verdict_step"] < 2).all(), "more than one report interval after the first bad step"
+    assert wild["evidence"].str.contains("not finite from step").all()
+    by_id = {trial.user_attrs["gansweep.trial_id"]: trial for trial in optuna_trials(prepared)}
+    for trial in wild["trial"]:
+        assert by_id[trial].state == optuna.trial.TrialState.PRUNED
+        assert by_id[trial].user_attrs["gansweep.verdict"] == "diverged"
+
+
+def test_the_arms_of_a_block_share_data_noise_and_initial_weights(prepared: Path) -> None:
+    trials = read(prepared).trials
+    for name in ("fingerprint_data", "fingerprint_latent", "fingerprint_init"):
+        assert trials[name].notna().all()
+        assert (trials.groupby("cell")[name].nunique() == 1).all()
+        assert trials[name].nunique() > 1
+
+
+def test_samples_and_steps_can_be_read_back(prepared: Path) -> None:
+    results = read(prepared)
+    trained = results.trials[results.trials["arm"] == "gan"].iloc[0]
+    png = results.samples(trained["trial"])
+    assert png is not None
+    assert png.startswith(b"\x89PNG")
+    steps = results.steps[results.steps["trial"] == trained["trial"]]
+    assert steps["step"].tolist() == [2, 4, 6, 8, 10, 12]
+    assert steps["inception_score"].notna().tolist() == [False, True] * 3
+    assert steps["inception_score"].iloc[-1] == trained["inception_score"]
+
+
+def test_the_report_is_written_and_needs_no_network(prepared: Path) -> None:
+    page = (prepared / "reports" / "tiny-smoke.html").read_text()
+    assert "Does the machinery carry a study" in page
+    assert 'src="http' not in page
+
+
+def test_the_same_command_again_trains_nothing(prepared: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (prepared / "studies").rglob("outcome.json")}
+    frames = outcomes(prepared)
+    done = launch(prepared, "--inline")
+    assert "6 of 6 trials had ended" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (prepared / "studies").rglob("outcome.json")} == before
+    pd.testing.assert_frame_equal(outcomes(prepared), frames)
+
+
+def test_ray_tune_gives_the_numbers_of_the_inline_executor(prepared: Path, home: Path) -> None:
+    launch(home)
+    assert_exactly_once(home, "tiny-smoke")
+    pd.testing.assert_frame_equal(outcomes(home), outcomes(prepared))
+    first, second = (read(where).steps.drop(columns="seconds") for where in (prepared, home))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_after_a_sigkill_of_the_driver_the_same_command_ends_every_trial_exactly_once(home: Path) -> None:
+    def ended() -> int:
+        return len(list((home / "studies" / "tiny-long" / "trials").glob("*/outcome.json")))
+
+    driver = start(home)
+    wait_until(lambda: ended() >= 2, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    assert ended() < 6, "the sweep was over before the kill"
+    launch(home, preset="long")
+    assert_exactly_once(home, "tiny-long")
+
+    undisturbed = home / "undisturbed"
+    for name in ("data", "classifiers"):
+        shutil.copytree(home / name, undisturbed / name)
+    launch(undisturbed, "--inline", preset="long")
+    pd.testing.assert_frame_equal(outcomes(home, "tiny-long"), outcomes(undisturbed, "tiny-long"))
+    first, second = (read(where, "tiny-long").steps.drop(columns="seconds") for where in (home, undisturbed))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_killed_worker_costs_an_attempt_and_no_trial(home: Path) -> None:
+    driver = start(home, "--workers", "1")
+    histories = home / "studies" / "tiny-long" / "trials"
+    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
+    found = subprocess.run(["pgrep", "-f", "ray::.*TuneTrial"], capture_output=True, text=True, check=False).stdout
+    assert found.split(), "no worker process was found"
+    for pid in found.split():
+        os.kill(int(pid), signal.SIGKILL)
+    output = driver.communicate(timeout=240)[0]
+    assert driver.returncode == 0, output
+    assert_exactly_once(home, "tiny-long")
+    assert read(home, "tiny-long").trials["attempts"].max() == 2
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on_from_the_saved_state(home: Path) -> None:
+    driver = start(home, "--inline")
+    histories = home / "studies" / "tiny-long" / "trials"
+    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
+    driver.send_signal(signal.SIGINT)
+    output = driver.communicate(timeout=60)[0]
+    assert driver.returncode == 130, output
+    assert "the same command goes on" in output
+    stopped = read(home, "tiny-long").trials
+    assert (stopped["status"] == "cancelled").sum() == 1
+    saved = list(histories.glob("*/state.pt"))
+    assert len(saved) == 1
+    launch(home, "--inline", preset="long")
+    assert_exactly_once(home, "tiny-long")
+    again = read(home, "tiny-long").trials
+    assert again["attempts"].tolist() == [2, 1, 1, 1, 1, 1]
+
+
+def test_a_damaged_state_is_named_and_does_not_become_a_verdict(home: Path) -> None:
+    driver = start(home, "--inline")
+    histories = home / "studies" / "tiny-long" / "trials"
+    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
+    driver.send_signal(signal.SIGINT)
+    driver.communicate(timeout=60)
+    (state,) = histories.glob("*/state.pt")
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    launch(home, "--inline", preset="long")
+    assert_exactly_once(home, "tiny-long")
+    assert "is damaged" in (home / "studies" / "tiny-long" / "launch.log").read_text()
+
+
+def test_a_changed_study_refuses_with_a_diff(home: Path, tmp_path: Path) -> None:
+    study = tmp_path / "tiny_study.py"
+    text = Path(STUDY).read_text()
+    study.write_text(text)
+    launch_it = ("launch", study, "--preset", "smoke", "--home", home, "--inline", "--no-report")
+    assert gansweep(*launch_it).returncode == 0
+    study.write_text(text.replace("batch_size=16", "batch_size=32"))
+    refused = gansweep(*launch_it)
+    assert refused.returncode == 2
+    assert "-design.baseline.batch_size = 16" in refused.stderr
+    assert "+design.baseline.batch_size = 32" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    study.write_text(text.replace("The machinery", "Our machinery").replace("# ", "## "))
+    assert gansweep(*launch_it).returncode == 0, "a changed comment is not a changed study"
+
+
+def test_a_second_driver_on_one_run_is_refused(home: Path) -> None:
+    driver = start(home, "--inline")
+    histories = home / "studies" / "tiny-long" / "trials"
+    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
+    second = gansweep("launch", STUDY, "--preset", "long", "--home", home, "--inline")
+    assert second.returncode == 2
+    assert "another gansweep launch is running tiny-long" in second.stderr
+    driver.send_signal(signal.SIGINT)
+    driver.communicate(timeout=60)
+
+
+def test_trials_that_all_fail_at_once_stop_the_sweep_and_are_tried_again(home: Path, tmp_path: Path) -> None:
+    study = tmp_path / "tiny_study.py"
+    study.write_text(Path(STUDY).read_text().replace("batch_size=16", "batch_size=1000"))
+    command = ("launch", study, "--preset", "smoke", "--home", home, "--inline", "--no-report")
+    stopped = gansweep(*command)
+    assert stopped.returncode == 1
+    assert "batch_size = 1000 is more than the 256 training images" in stopped.stderr
+    assert not list((home / "studies").rglob("outcome.json")), "an infrastructure failure became an outcome"
+
+
+def test_an_infinite_score_or_loss_is_never_stored_as_a_number(prepared: Path) -> None:
+    steps = read(prepared).steps
+    numbers = steps.select_dtypes("number").to_numpy(dtype=float)
+    assert np.abs(numbers[~np.isnan(numbers)]).max() < 1e300

@@ -1,0 +1,537 @@
+"""The loop: what it computes, that it can be stopped and resumed anywhere, and that it never waits in between."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from gansweep import Adam, GradientPenalty, Latent, LeastSquares, RMSProp, TrialConfig, Wasserstein, WeightClip
+from gansweep.parts import override
+from gansweep.randomness import stream
+from gansweep.training import Batches, Step, TrainState, draw_latent, fingerprints, sample, train
+
+WGAN_GP: dict[str, Any] = {
+    "loss": Wasserstein(),
+    "constraint": GradientPenalty(),
+    "discriminator.norm": "layer",
+    "n_critic": 3,
+    "generator_optimizer": Adam(lr=1e-3),
+    "discriminator_optimizer": Adam(lr=1e-3, weight_decay=1e-3, weight_decay_when="normalised"),
+}
+WGAN: dict[str, Any] = {
+    "loss": Wasserstein(),
+    "constraint": WeightClip(),
+    "n_critic": 2,
+    "generator_optimizer": RMSProp(),
+    "discriminator_optimizer": RMSProp(lr=1e-3),
+    "latent.distribution": "uniform",
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "gan with batch norm": {},
+    "gan with ema": {"ema_decay": 0.9, "generator_batch_factor": 2},
+    "gan in bf16": {"autocast": "bf16"},
+    "lsgan": {"loss": LeastSquares(), "generator.norm": "layer", "discriminator.depth": 6},
+    "wgan-gp": WGAN_GP,
+    "wgan-gp with ema": {**WGAN_GP, "ema_decay": 0.99},
+    "wgan with clipping": WGAN,
+}
+every_recipe = pytest.mark.parametrize("recipe", RECIPES)
+
+
+def fresh(config: TrialConfig) -> TrainState:
+    return TrainState.build(config, channels=1, size=16, device=torch.device("cpu"))
+
+
+def steps_of(config: TrialConfig, state: TrainState, images: Tensor) -> Iterator[Step]:
+    return train(config, state, images, torch.device("cpu"))
+
+
+def run(config: TrialConfig, images: Tensor) -> tuple[TrainState, list[Step]]:
+    state = fresh(config)
+    return state, list(steps_of(config, state, images))
+
+
+def tensors(value: Any, name: str = "") -> dict[str, Any]:
+    """Every leaf of a nested state by its path, clocks left out."""
+    if isinstance(value, dict | list | tuple):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, child in pairs for k, v in tensors(child, f"{name}/{key}").items() if "seconds" not in k}
+    return {name: value.clone() if isinstance(value, Tensor) else value}
+
+
+def assert_same_state(one: TrainState, other: TrainState) -> None:
+    left, right = tensors(one.state_dict()), tensors(other.state_dict())
+    assert left.keys() == right.keys()
+    different = [
+        name
+        for name, value in left.items()
+        if not (torch.equal(value, right[name]) if isinstance(value, Tensor) else value == right[name])
+    ]
+    assert not different
+
+
+# Resuming
+
+
+@every_recipe
+def test_T_37_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
+    recipe: str, tiny: TrialConfig, tiny_images: Tensor
+) -> None:
+    config = override(tiny, RECIPES[recipe])
+    whole, steps = run(config, tiny_images)
+
+    first = fresh(config)
+    before = next(steps_of(config, first, tiny_images))
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    torch.manual_seed(99)  # whatever the next process did before
+    torch.randn(7)
+    file.seek(0)
+    second = fresh(config)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.step == before.step == 2
+    after = list(steps_of(config, second, tiny_images))
+
+    assert_same_state(second, whole)
+    assert [s.step for s in (before, *after)] == [s.step for s in steps] == [2, 4, 6]
+    assert [s.scalars for s in (before, *after)] == [s.scalars for s in steps]
+    assert [s.images_seen for s in (before, *after)] == [s.images_seen for s in steps]
+
+
+def test_the_comparison_of_states_sees_a_single_changed_bit(tiny: TrialConfig) -> None:
+    one, other = fresh(tiny), fresh(tiny)
+    assert_same_state(one, other)
+    with torch.no_grad():
+        other.generator.output[0].bias[0] = 1e-38  # type: ignore[index]
+    with pytest.raises(AssertionError):
+        assert_same_state(one, other)
+
+
+def test_a_state_carries_its_seconds_over_an_interruption(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    state = fresh(tiny)
+    state.seconds = 1000.0
+    reported = [step.seconds for step in steps_of(tiny, state, tiny_images)]
+    assert reported == sorted(reported)
+    assert 1000 < reported[0] < 1100
+    assert state.state_dict()["seconds"] == reported[-1]
+
+
+def test_a_finished_state_trains_no_further(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    state, _ = run(tiny, tiny_images)
+    before = tensors(state.state_dict())
+    assert list(steps_of(tiny, state, tiny_images)) == []
+    after = tensors(state.state_dict())
+    assert all(torch.equal(v, after[k]) if isinstance(v, Tensor) else v == after[k] for k, v in before.items())
+
+
+@pytest.mark.parametrize("other", ["gan with batch norm", "wgan-gp"])
+def test_a_trial_after_another_in_one_process_is_the_trial_alone(
+    other: str, tiny: TrialConfig, tiny_images: Tensor
+) -> None:
+    config = override(tiny, {**WGAN_GP, "ema_decay": 0.9})
+    alone, reports = run(config, tiny_images)
+    run(override(tiny, {**RECIPES[other], "seed": 8, "steps": 3}), tiny_images)
+    torch.randn(5)
+    again, reports_again = run(config, tiny_images)
+    assert_same_state(alone, again)
+    assert [s.scalars for s in reports] == [s.scalars for s in reports_again]
+
+
+def test_two_trials_in_turns_are_each_the_trial_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    configs = [tiny, override(tiny, {**WGAN_GP, "seed": 9})]
+    states = [fresh(config) for config in configs]
+    both = [steps_of(config, state, tiny_images) for config, state in zip(configs, states, strict=True)]
+    for _ in zip(*both, strict=True):
+        torch.randn(3)
+    for config, state in zip(configs, states, strict=True):
+        assert_same_state(state, run(config, tiny_images)[0])
+
+
+# Pairing
+
+
+def prints(config: TrialConfig, images: Tensor) -> dict[str, str]:
+    return fingerprints(config, fresh(config), images, torch.device("cpu"))
+
+
+def test_the_arms_of_a_block_share_data_order_noise_and_initial_weights(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    arms = [prints(override(tiny, recipe), tiny_images) for recipe in ({}, WGAN_GP, {"loss": LeastSquares()})]
+    assert arms[0] == arms[1] == arms[2]
+    assert set(arms[0]) == {"fingerprint_data", "fingerprint_latent", "fingerprint_init"}
+
+
+def test_blocks_of_different_seeds_share_nothing(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    one, other = (prints(override(tiny, {"seed": seed}), tiny_images) for seed in (3, 4))
+    assert all(one[name] != other[name] for name in one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"latent.size": 9}, {"fingerprint_latent", "fingerprint_init"}),
+        ({"latent.distribution": "uniform"}, {"fingerprint_latent"}),
+        ({"batch_size": 9}, {"fingerprint_data", "fingerprint_latent"}),
+        ({"generator.depth": 6}, {"fingerprint_init"}),
+    ],
+)
+def test_a_fingerprint_differs_exactly_where_the_arms_do(
+    changes: dict[str, Any], differs: set[str], tiny: TrialConfig, tiny_images: Tensor
+) -> None:
+    one, other = prints(tiny, tiny_images), prints(override(tiny, changes), tiny_images)
+    assert {name for name in one if one[name] != other[name]} == differs
+
+
+def test_fingerprints_see_other_images(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    one, other = prints(tiny, tiny_images), prints(tiny, 255 - tiny_images)
+    assert {name for name in one if one[name] != other[name]} == {"fingerprint_data"}
+
+
+def seen_by_discriminator(config: TrialConfig, images: Tensor) -> list[Tensor]:
+    """The first real batch, the first fake batch and so on, as they enter the discriminator."""
+    state, seen = fresh(config), []
+    state.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().clone()))
+    next(steps_of(config, state, images))
+    return seen
+
+
+def test_the_arms_really_train_on_the_fingerprinted_batches(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    plain, critic = (seen_by_discriminator(override(tiny, recipe), tiny_images) for recipe in ({}, WGAN_GP))
+    assert torch.equal(plain[0], critic[0])  # the first real batch
+    assert torch.equal(plain[1], critic[1])  # the same z through the same weights
+    assert torch.equal(plain[0], Batches(tiny_images, 8, tiny.seed)[0])
+
+
+# Data and noise
+
+
+def test_an_epoch_uses_every_image_once_in_an_order_of_its_own() -> None:
+    images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1)
+    batches = Batches(images, 5, seed=0)
+    epochs = [[round((value + 1) * 127.5) for i in range(4) for value in batches[4 * e + i].flatten().tolist()] for e in (0, 1)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
+    assert epochs[0] != epochs[1]
+    assert epochs[0] != list(range(20))
+
+
+def test_a_batch_is_a_function_of_its_position(tiny_images: Tensor) -> None:
+    forwards, backwards = Batches(tiny_images, 8, seed=1), Batches(tiny_images, 8, seed=1)
+    expected = [forwards[i] for i in range(12)]
+    assert all(torch.equal(backwards[i], expected[i]) for i in reversed(range(12)))
+
+
+def test_the_last_part_of_an_epoch_is_dropped() -> None:
+    images = torch.arange(11, dtype=torch.uint8).view(11, 1, 1, 1)
+    batches = Batches(images, 4, seed=0)
+    assert [len(batches[i]) for i in range(5)] == [4] * 5
+    assert batches.per_epoch == 2
+
+
+def test_pixels_become_numbers_from_minus_1_to_1() -> None:
+    images = torch.tensor([0, 255, 51, 204], dtype=torch.uint8).view(4, 1, 1, 1)
+    got = Batches(images, 4, seed=0)[0].flatten().sort().values
+    torch.testing.assert_close(got, torch.tensor([-1.0, -0.6, 0.6, 1.0]))
+
+
+def test_a_batch_larger_than_the_set_is_refused(tiny_images: Tensor) -> None:
+    with pytest.raises(ValueError, match="batch_size = 41 is more than the 40 training images"):
+        Batches(tiny_images, 41, seed=0)
+
+
+def test_the_latent_distributions_have_their_moments_and_ranges() -> None:
+    # standard errors with 100,000 numbers: 0.003 for a mean, 0.005 for a variance; five are allowed
+    normal = draw_latent(Latent(size=100), 1000, stream("cpu", 0))
+    uniform = draw_latent(Latent(size=100, distribution="uniform"), 1000, stream("cpu", 0))
+    assert normal.shape == uniform.shape == (1000, 100)
+    assert normal.mean().item() == pytest.approx(0, abs=0.016)
+    assert normal.var().item() == pytest.approx(1, abs=0.025)
+    assert uniform.mean().item() == pytest.approx(0, abs=0.01)
+    assert uniform.var().item() == pytest.approx(1 / 3, abs=0.01)
+    assert uniform.min() >= -1
+    assert uniform.max() <= 1
+
+
+# The updates
+
+
+def optimiser_steps(optimizer: torch.optim.Optimizer) -> set[int]:
+    return {int(state["step"]) for state in optimizer.state_dict()["state"].values()}
+
+
+@every_recipe
+def test_n_critic_updates_are_really_taken_and_both_networks_change(
+    recipe: str, tiny: TrialConfig, tiny_images: Tensor
+) -> None:
+    config = override(tiny, RECIPES[recipe])
+    start = fresh(config)
+    state, steps = run(config, tiny_images)
+    assert state.step == 6
+    assert state.discriminator_steps == 6 * config.n_critic
+    assert optimiser_steps(state.generator_optimizer) == {6}
+    assert optimiser_steps(state.discriminator_optimizer) == {6 * config.n_critic}
+    assert steps[-1].images_seen == 6 * config.n_critic * 8
+    for role in ("generator", "discriminator"):
+        pairs = zip(getattr(start, role).parameters(), getattr(state, role).parameters(), strict=True)
+        assert all(not torch.equal(one, other) for one, other in pairs if one.ndim > 1)
+    assert all(math.isfinite(value) for step in steps for value in step.scalars.values())
+    assert all(step.nonfinite_step is None for step in steps)
+
+
+def test_every_parameter_of_both_networks_belongs_to_its_optimiser_once(tiny: TrialConfig) -> None:
+    state = fresh(override(tiny, WGAN_GP))
+    for role in ("generator", "discriminator"):
+        groups = getattr(state, f"{role}_optimizer").param_groups
+        held = [id(p) for group in groups for p in group["params"]]
+        assert sorted(held) == sorted(id(p) for p in getattr(state, role).parameters())
+
+
+@pytest.mark.parametrize(("normalised", "decay"), [(True, 1e-3), (False, 0.0)])
+def test_weight_decay_is_on_the_weights_of_a_normalised_discriminator_only(
+    normalised: bool, decay: float, tiny: TrialConfig
+) -> None:
+    state = fresh(override(tiny, {**WGAN_GP, "discriminator.normalised": normalised}))
+    for group in state.discriminator_optimizer.param_groups:
+        matrices = {p.ndim > 1 for p in group["params"]}
+        assert len(matrices) == 1
+        assert group["weight_decay"] == (decay if matrices == {True} else 0.0)
+
+
+def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    # RMSProp's first step from a zero accumulator is lr g / (sqrt((1 - alpha) g^2) + eps)
+    config = override(tiny, {"steps": 1, "discriminator_optimizer": RMSProp(lr=1e-3, alpha=0.75, eps=1e-8)})
+    start, (state, _) = fresh(config), run(config, tiny_images)
+    g, d = start.generator.train(), start.discriminator.train()
+    z = draw_latent(config.latent, 8, stream("cpu", config.seed, "latent", "discriminator", 0))
+    real, fake = Batches(tiny_images, 8, config.seed)[0], g(z).detach()
+    config.loss.discriminator(d(real), d(fake)).backward()
+    for before, after in zip(d.parameters(), state.discriminator.parameters(), strict=True):
+        assert before.grad is not None
+        expected = before - 1e-3 * before.grad / (0.5 * before.grad.abs() + 1e-8)
+        torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**WGAN_GP, "steps": 1, "n_critic": 1, "report_every": 1, "evaluate_every": 1})
+    start, (state, (step,)) = fresh(config), run(config, tiny_images)
+    z = draw_latent(config.latent, 8, stream("cpu", config.seed, "latent", "discriminator", 0))
+    real, fake = Batches(tiny_images, 8, config.seed)[0], start.generator(z).detach()
+    loss = config.loss.discriminator(start.discriminator(real), start.discriminator(fake))
+    penalty = config.constraint.penalty(start.discriminator, real, fake, stream("cpu", config.seed, "penalty", 0))
+    (loss + penalty).backward()
+    for alone, kept in zip(start.discriminator.parameters(), state.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(kept.grad, alone.grad)
+    assert step.scalars["loss_discriminator"] == pytest.approx(loss.item(), rel=1e-5)
+    assert step.scalars["penalty"] == pytest.approx(penalty.item(), rel=1e-5)
+
+
+def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**WGAN, "discriminator_optimizer": RMSProp(lr=0.1)})
+    state, largest = fresh(config), []
+
+    def look(module: nn.Module, inputs: Any) -> None:
+        if not any(p.requires_grad for p in module.parameters()):  # the generator's turn
+            largest.append(max(p.abs().max().item() for p in module.parameters()))
+
+    state.discriminator.register_forward_pre_hook(look)
+    list(steps_of(config, state, tiny_images))
+    bound = torch.tensor(0.01).item()
+    assert largest == [bound] * 6  # reached, with so large a rate, and never passed
+
+
+def test_T_16_training_with_clipping_leaves_the_running_statistics_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    state, _ = run(override(tiny, WGAN), tiny_images)
+    norms = [m for m in state.discriminator.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms
+    assert all(m.weight.abs().max() <= torch.tensor(0.01) for m in norms)
+    # 6 iterations of 2 real, 2 fake and the generator's batch at momentum 0.1 leave 0.9^30 = 0.042 of the initial 1
+    assert all((m.running_var > 0.042).all() for m in norms)
+
+
+def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**WGAN_GP, "autocast": "bf16", "steps": 1, "n_critic": 1})
+    state, seen = fresh(config), []
+    for layer in (m for m in state.discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)):
+        layer.register_forward_hook(
+            lambda module, inputs, output: seen.append((torch.is_autocast_enabled("cpu"), output.dtype))
+        )
+    list(steps_of(config, state, tiny_images))
+    # real and fake in bf16, the penalty in fp32, then the generator's turn in bf16; four layers each
+    half, full = (True, torch.bfloat16), (False, torch.float32)
+    assert seen == [half] * 8 + [full] * 4 + [half] * 4
+    assert {p.dtype for p in state.discriminator.parameters()} == {torch.float32}
+
+
+def test_without_autocast_everything_is_in_fp32(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**WGAN_GP, "steps": 1, "n_critic": 1})
+    state, seen = fresh(config), set()
+    for module in (*state.discriminator.modules(), *state.generator.modules()):
+        module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    list(steps_of(config, state, tiny_images))
+    assert seen == {torch.float32}
+
+
+# The average
+
+
+def test_the_average_moves_by_one_minus_decay_towards_the_weights(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {"ema_decay": 0.9, "report_every": 1, "generator_optimizer.lr": 0.05})
+    state = fresh(config)
+    assert state.ema is not None
+    expected = [p.detach().clone() for p in state.generator.parameters()]
+    for _ in steps_of(config, state, tiny_images):
+        expected = [0.9 * e + 0.1 * p.detach() for e, p in zip(expected, state.generator.parameters(), strict=True)]
+        for kept, value in zip(state.ema.parameters(), expected, strict=True):
+            torch.testing.assert_close(kept, value)
+    assert not torch.equal(state.ema.stages[0][0][0].weight, state.generator.stages[0][0][0].weight)  # type: ignore[index]
+
+
+def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    state, _ = run(override(tiny, {"ema_decay": 0.9}), tiny_images)
+    assert state.ema is not None
+    pairs = list(zip(state.ema.named_buffers(), state.generator.buffers(), strict=True))
+    assert any("running_var" in name for (name, _), _ in pairs)
+    assert all(torch.equal(kept, new) for (_, kept), new in pairs)
+    assert not torch.equal(state.ema.stages[0][1].running_mean, torch.zeros(8))  # type: ignore[index]
+
+
+def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    plain, averaged = run(tiny, tiny_images), run(override(tiny, {"ema_decay": 0.9}), tiny_images)
+    assert [s.scalars for s in plain[1]] == [s.scalars for s in averaged[1]]
+
+
+# Samples
+
+
+def test_samples_are_taken_in_evaluation_mode_and_change_nothing(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+    state, _ = run(tiny, tiny_images)
+    before = tensors(state.state_dict())
+    images = sample(tiny, state, 10, cpu)
+    assert images.shape == (10, 1, 16, 16)
+    assert state.generator.training
+    assert all(torch.equal(v, before[k]) for k, v in tensors(state.state_dict()).items() if isinstance(v, Tensor))
+    state.generator.eval()
+    z = draw_latent(tiny.latent, 250, stream("cpu", tiny.seed, "latent", "evaluation", 0))
+    torch.testing.assert_close(images, state.generator(z[:10]).detach())
+    assert not state.generator.training
+    sample(tiny, state, 10, cpu)
+    assert not state.generator.training  # the mode that was found is left
+
+
+def test_fewer_samples_are_the_first_of_more(tiny: TrialConfig, cpu: Any) -> None:
+    state = fresh(tiny)
+    torch.testing.assert_close(sample(tiny, state, 7, cpu), sample(tiny, state, 501, cpu)[:7])
+    assert len(sample(tiny, state, 501, cpu)) == 501
+
+
+def test_samples_come_from_the_average_where_there_is_one(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+    config = override(tiny, {"ema_decay": 0.9, "generator_optimizer.lr": 0.05})
+    state, _ = run(config, tiny_images)
+    averaged = sample(config, state, 5, cpu)
+    z = draw_latent(config.latent, 250, stream("cpu", config.seed, "latent", "evaluation", 0))
+    assert state.ema is not None
+    torch.testing.assert_close(averaged, state.ema.eval()(z[:5]).detach())
+    assert not torch.allclose(averaged, state.generator.eval()(z[:5]))
+
+
+def test_sampling_between_reports_does_not_change_the_run(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+    config = override(tiny, {"ema_decay": 0.9})
+    state = fresh(config)
+    for _ in steps_of(config, state, tiny_images):
+        sample(config, state, 5, cpu)
+    assert_same_state(state, run(config, tiny_images)[0])
+
+
+# Reports
+
+
+def test_reported_scalars_are_means_since_the_last_report(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    every = run(override(tiny, {**WGAN_GP, "report_every": 1, "evaluate_every": 1}), tiny_images)[1]
+    third = run(override(tiny, {**WGAN_GP, "report_every": 3, "evaluate_every": 3}), tiny_images)[1]
+    assert [s.step for s in third] == [3, 6]
+    for name in ("loss_discriminator", "loss_generator", "penalty", "output_real", "output_fake"):
+        means = [sum(s.scalars[name] for s in every[i : i + 3]) / 3 for i in (0, 3)]
+        assert [s.scalars[name] for s in third] == pytest.approx(means, rel=1e-5, abs=1e-6)
+    for name in ("gradient_norm_generator", "gradient_norm_discriminator"):  # of the last update
+        assert [s.scalars[name] for s in third] == [every[2].scalars[name], every[5].scalars[name]]
+
+
+def test_a_run_whose_end_is_no_multiple_reports_its_end(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    steps = run(override(tiny, {"steps": 5}), tiny_images)[1]
+    assert [s.step for s in steps] == [2, 4, 5]
+
+
+def test_how_often_is_reported_changes_no_number_of_the_training(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    states = [run(override(tiny, {"report_every": n, "evaluate_every": n}), tiny_images)[0] for n in (1, 3)]
+    assert_same_state(*states)
+
+
+class Reads(TorchFunctionMode):
+    """Notes every call that would make the host wait for the device."""
+
+    WAITS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__", "nonzero", "__contains__")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if (name := getattr(func, "__name__", "")) in self.WAITS:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@every_recipe
+def test_nothing_is_read_back_between_two_reports(recipe: str, tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**RECIPES[recipe], "report_every": 3, "evaluate_every": 3})
+    stepping = steps_of(config, fresh(config), tiny_images)
+    next(stepping)  # the first steps may set up the optimisers' state
+    with Reads() as reads:
+        next(stepping)
+    assert reads.seen == ["tolist"]  # one for three iterations: the report itself
+
+
+# Divergence is data
+
+
+def diverging(config: TrialConfig, every: int) -> TrialConfig:
+    """The first update makes four layers of weights of 1e5: an input gradient of 1e20, whose square is no fp32 number.
+
+    So the first penalty is finite, and so is the generator's loss behind the update; the second penalty is not.
+    """
+    changes = {
+        "loss": Wasserstein(),
+        "constraint": GradientPenalty(),
+        "discriminator.normalised": False,
+        "discriminator_optimizer": Adam(lr=1e5),
+        "steps": 12,
+        "report_every": every,
+        "evaluate_every": every,
+    }
+    return override(config, changes)
+
+
+def test_a_planted_divergence_is_reported_with_its_first_step(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    every = run(diverging(tiny, 1), tiny_images)[1]
+    scalars = [[v for k, v in s.scalars.items() if not k.startswith("gradient")] for s in every]
+    first = next(i for i, values in enumerate(scalars, 1) if not all(map(math.isfinite, values)))
+    assert [s.nonfinite_step for s in every] == [None] * (first - 1) + [first] * (13 - first)
+    assert first == 2
+
+    sixth = run(diverging(tiny, 6), tiny_images)[1]
+    assert {s.nonfinite_step for s in sixth if s.step >= first} == {first}
+    assert not all(map(math.isfinite, sixth[-1].scalars.values()))
+
+
+def test_a_huge_learning_rate_diverges_at_once(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(diverging(tiny, 1), {"discriminator_optimizer.lr": 1e30, "constraint": None})
+    assert run(config, tiny_images)[1][0].nonfinite_step == 1
+
+
+def test_a_healthy_run_has_no_nonfinite_step(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    assert {step.nonfinite_step for step in run(tiny, tiny_images)[1]} == {None}
