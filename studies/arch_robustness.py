@@ -99,12 +99,18 @@ study = Study(
         "smoke": Preset(
             description="Three small architectures for 60 generator iterations on 16x16 digits: shows that the "
             "machinery works, and nothing about GANs.",
-            overrides={"data": Digits(size=16), "steps": 60, "report_every": 10, "evaluate_every": 20},
+            overrides={
+                "data": Digits(size=16),
+                "batch_size": 32,
+                "steps": 60,
+                "report_every": 10,
+                "evaluate_every": 20,
+            },
             space={
                 "generator.depth": choice(4, 8),
                 "discriminator.depth": choice(4, 8),
-                "generator.width": choice(8, 16),
-                "discriminator.width": choice(8, 16),
+                "generator.width": choice(4, 8),
+                "discriminator.width": choice(4, 8),
             },
             draws=3,
             metrics=(InceptionScore(num_samples=500, num_splits=1),),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -45,6 +46,26 @@ def penalty_of(constraint: GradientPenalty, critic: Callable[[Tensor], Tensor], 
 # Linear critics: the gradient is w wherever it is taken
 
 
+@dataclass
+class Linear:
+    """x -> w . x for x of shape [batch, axes]."""
+
+    w: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x @ self.w
+
+
+@dataclass
+class Slopes:
+    """Another slope for each example of a [batch, 1] tensor."""
+
+    slopes: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x[:, 0] * self.slopes
+
+
 @pytest.mark.parametrize("length", [0.3, 1.0, 2.5])
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
 def test_the_penalty_of_a_linear_critic_is_the_square_of_its_length_minus_1(length: float, scale: float) -> None:
@@ -58,14 +79,16 @@ def test_the_penalty_of_a_linear_critic_is_the_square_of_its_length_minus_1(leng
 def test_the_one_sided_penalty_counts_long_gradients_only() -> None:
     for length, expected in ((0.3, 0.0), (1.0, 0.0), (2.5, 10 * 1.5**2)):
         w = torch.full((4,), length / 2, dtype=torch.float64)
-        got = penalty_of(GradientPenalty(one_sided=True), lambda x, w=w: x @ w, images(5, 1, 2).flatten(1), torch.zeros(5, 4))
+        got = penalty_of(GradientPenalty(one_sided=True), Linear(w), images(5, 1, 2).flatten(1), torch.zeros(5, 4))
         assert got.item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_T_7_the_target_is_subtracted_and_not_divided_by() -> None:
     w = torch.full((4,), 1.5, dtype=torch.float64)  # length 3
     for target, expected in ((0.0, 9.0), (1.0, 4.0), (2.0, 1.0), (5.0, 4.0)):
-        got = penalty_of(GradientPenalty(weight=1.0, target=target), lambda x: x @ w, torch.ones(3, 4).double(), torch.zeros(3, 4))
+        got = penalty_of(
+            GradientPenalty(weight=1.0, target=target), Linear(w), torch.ones(3, 4).double(), torch.zeros(3, 4)
+        )
         assert got.item() == pytest.approx(expected)
 
 
@@ -90,7 +113,7 @@ def test_T_1_the_norm_is_taken_per_example_and_not_over_the_batch() -> None:
 def test_T_1_the_penalty_does_not_grow_with_the_batch() -> None:
     w = torch.full((4,), 0.5, dtype=torch.float64)  # length 1: the penalty is 0 for every batch size
     for num in (1, 8, 64):
-        got = penalty_of(GradientPenalty(), lambda x: x @ w, torch.ones(num, 4).double(), torch.zeros(num, 4))
+        got = penalty_of(GradientPenalty(), Linear(w), torch.ones(num, 4).double(), torch.zeros(num, 4))
         assert got.item() == pytest.approx(0, abs=1e-20)
 
 
@@ -153,9 +176,10 @@ def test_the_penalty_sends_no_gradient_to_the_generator() -> None:
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 def test_penalty_gradients_agree_with_central_differences(penalty: GradientPenalty) -> None:
     torch.manual_seed(0)
-    critic = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0)).double()
+    last = nn.Linear(4, 1)
+    critic = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), last, nn.Flatten(0)).double()
     with torch.no_grad():
-        critic[2].weight.mul_(6)  # steep enough for the one-sided penalty to count
+        last.weight.mul_(6)  # steep enough for the one-sided penalty to count
     real, fake = torch.randn(2, 5, 3, dtype=torch.float64)
     parameters = list(critic.parameters())
 
@@ -182,7 +206,7 @@ def test_penalty_gradients_agree_with_central_differences(penalty: GradientPenal
 @pytest.mark.parametrize("penalty", PENALTIES[:4], ids=repr)
 def test_penalty_gradients_of_a_convolutional_critic_agree_along_random_directions(penalty: GradientPenalty) -> None:
     critic, real, fake = smooth_critic(), images(), images(seed=1)
-    parameters = list(critic.parameters())
+    parameters: list[Tensor] = list(critic.parameters())
     exact = torch.autograd.grad(penalty_of(penalty, critic, real, fake), parameters, materialize_grads=True)
     torch.manual_seed(0)
     direction, h = [torch.randn_like(p) for p in parameters], 1e-5
@@ -196,8 +220,9 @@ def test_penalty_gradients_of_a_convolutional_critic_agree_along_random_directio
 
 
 def test_T_5_a_dead_critic_has_finite_penalty_gradients() -> None:
-    critic = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
-    nn.init.constant_(critic[0].bias, -1e6)  # no unit is ever on: the gradient is exactly 0
+    first = nn.Linear(3, 4)
+    critic = nn.Sequential(first, nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
+    nn.init.constant_(first.bias, -1e6)  # no unit is ever on: the gradient is exactly 0
     value = penalty_of(GradientPenalty(), critic, torch.randn(5, 3), torch.randn(5, 3))
     value.backward()
     assert value.item() == 10.0  # (0 - 1)^2 * 10
@@ -208,9 +233,8 @@ def test_T_6_the_penalty_is_a_mean() -> None:
     # lengths 1, 2 and 3 by thirds: 10 * (0 + 1 + 4) / 3, in a batch of 3 as in one of 30
     lengths = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     for copies in (1, 10):
-        scale = lengths.repeat(copies)
         zeros = torch.zeros(3 * copies, 1, dtype=torch.float64)
-        got = penalty_of(GradientPenalty(), lambda x, scale=scale: x[:, 0] * scale, zeros, zeros)
+        got = penalty_of(GradientPenalty(), Slopes(lengths.repeat(copies)), zeros, zeros)
         assert got.item() == pytest.approx(50 / 3)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial, TrialState
 
 from gansweep import Collapsed, DeadGradient, Diverged, choice, integers, log_uniform, uniform
 from gansweep.search import Search, VerdictPruner, draw_cells, ending
@@ -68,7 +69,7 @@ def test_without_a_space_there_is_one_empty_cell() -> None:
 # Our rules in a stock Optuna study
 
 
-def outcome_of(objective: Callable[[optuna.Trial], float], pruner: optuna.pruners.BasePruner) -> optuna.trial.FrozenTrial:
+def outcome_of(objective: Callable[[optuna.Trial], float], pruner: BasePruner) -> FrozenTrial:
     study = optuna.create_study(direction="maximize", pruner=pruner)
     study.optimize(objective, n_trials=1)
     return study.trials[0]
@@ -118,7 +119,7 @@ def test_the_reported_value_can_be_another_score() -> None:
 # A search
 
 
-def opened(path: Path, pruner: optuna.pruners.BasePruner | None = None) -> Search:
+def opened(path: Path, pruner: BasePruner | None = None) -> Search:
     return Search(path / "journal", "run", pruner or VerdictPruner(*RULES), "inception_score")
 
 
@@ -128,10 +129,11 @@ def begin(search: Search, trial: str, depth: int = 4, arm: str = "gan") -> None:
 
 def row(step: int, score: float | None = 3.0, **columns: Any) -> dict[str, Any]:
     scored = {} if score is None else {"inception_score": score}
-    return {"step": step, "loss_generator": 0.5, "gradient_norm_generator": 1.0, "nonfinite_step": None, **scored, **columns}
+    healthy = {"loss_generator": 0.5, "gradient_norm_generator": 1.0, "nonfinite_step": None}
+    return {"step": step, **healthy, **scored, **columns}
 
 
-def frozen(search: Search, number: int = 0) -> optuna.trial.FrozenTrial:
+def frozen(search: Search, number: int = 0) -> FrozenTrial:
     return search.study.get_trials()[number]
 
 
@@ -163,7 +165,12 @@ def test_reports_without_a_score_feed_the_rules_and_not_the_values(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("bad", "prunes"),
-    [({}, False), ({"loss_generator": math.nan}, True), ({"nonfinite_step": 7}, True), ({"inception_score": math.nan}, True)],
+    [
+        ({}, False),
+        ({"loss_generator": math.nan}, True),
+        ({"nonfinite_step": 7}, True),
+        ({"inception_score": math.nan}, True),
+    ],
 )
 def test_a_diverged_trial_is_pruned_within_one_report(bad: dict[str, Any], prunes: bool, tmp_path: Path) -> None:
     search = opened(tmp_path)
@@ -265,7 +272,9 @@ def test_a_pruned_trial_with_a_nan_ends_as_pruned(tmp_path: Path) -> None:
         ("cancelled", None, None, TrialState.FAIL),
     ],
 )
-def test_the_optuna_state_says_what_happened(status: str, decision: str | None, score: float | None, state: TrialState) -> None:
+def test_the_optuna_state_says_what_happened(
+    status: str, decision: str | None, score: float | None, state: TrialState
+) -> None:
     assert ending(status, decision, score) == state
 
 

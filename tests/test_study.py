@@ -72,11 +72,20 @@ def declared(tiny: TrialConfig) -> dict[str, Any]:
         ({"draws": 2.5}, "Study.draws = 2.5 must be a whole number >= 1"),
         ({"audit_fraction": 1.5}, "Study.audit_fraction = 1.5 must lie in [0, 1]"),
         ({"metrics": ()}, "Study.metrics is empty"),
-        ({"space": {"generator.dpth": choice(4)}}, "field of DCGANGenerator 'dpth' does not exist; did you mean 'depth'?"),
-        ({"space": {"generater.depth": choice(4)}}, "field of TrialConfig 'generater' does not exist; did you mean 'generator'?"),
+        (
+            {"space": {"generator.dpth": choice(4)}},
+            "field of DCGANGenerator 'dpth' does not exist; did you mean 'depth'?",
+        ),
+        (
+            {"space": {"generater.depth": choice(4)}},
+            "field of TrialConfig 'generater' does not exist; did you mean 'generator'?",
+        ),
         ({"axes": {"objective": {"gan": {"n_crtic": 2}}}}, "'n_crtic' does not exist; did you mean 'n_critic'?"),
         ({"axes": {"objective": {}}}, "axis 'objective' has no arm"),
-        ({"space": {"discriminator.norm": choice("batch", "layer")}}, "field 'discriminator.norm' is set by axis 'objective' and by the space"),
+        (
+            {"space": {"discriminator.norm": choice("batch", "layer")}},
+            "field 'discriminator.norm' is set by axis 'objective' and by the space",
+        ),
         (
             {"axes": {"one": {"a": {"n_critic": 1}}, "two": {"b": {"n_critic": 2}}}},
             "field 'n_critic' is set by axis 'two' and by axis 'one'",
@@ -85,8 +94,14 @@ def declared(tiny: TrialConfig) -> dict[str, Any]:
         ({"axes": {"objective": {"a": {"constraint": GradientPenalty()}}}}, "batch-normalised discriminator"),
         ({"axes": {"objective": {"a": {"constraint.weight": 1.0}}}}, "'weight' cannot be set on None"),
         ({"labels": {"gna": "GAN"}}, "label 'gna' does not exist; did you mean 'gan'?"),
-        ({"presets": {"smoke": Preset(description=".", overrides={"stpes": 3})}}, "preset 'smoke': field of TrialConfig 'stpes'"),
-        ({"presets": {"smoke": Preset(description=".", overrides={"steps": 0})}}, "preset 'smoke': TrialConfig.steps = 0"),
+        (
+            {"presets": {"smoke": Preset(description=".", overrides={"stpes": 3})}},
+            "preset 'smoke': field of TrialConfig 'stpes'",
+        ),
+        (
+            {"presets": {"smoke": Preset(description=".", overrides={"steps": 0})}},
+            "preset 'smoke': TrialConfig.steps = 0",
+        ),
         (
             {"presets": {"smoke": Preset(description=".", overrides={"n_critic": 2})}},
             "preset 'smoke': field 'n_critic' is set by axis 'objective'",
@@ -160,7 +175,9 @@ def test_a_whole_part_and_one_of_its_fields_go_together_in_either_order(declared
         assert study.resolve({}, "x/y", seed=0).constraint == WeightClip(bound=0.1)
 
 
-def test_resolving_puts_the_arm_the_cell_and_the_seed_on_the_baseline(declared: dict[str, Any], tiny: TrialConfig) -> None:
+def test_resolving_puts_the_arm_the_cell_and_the_seed_on_the_baseline(
+    declared: dict[str, Any], tiny: TrialConfig
+) -> None:
     study = Study(**declared)
     config = study.resolve({"generator.depth": 12}, "wgan_gp", seed=9)
     flat, before = flatten(config), flatten(tiny)

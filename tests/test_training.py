@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +110,7 @@ def test_the_comparison_of_states_sees_a_single_changed_bit(tiny: TrialConfig) -
     one, other = fresh(tiny), fresh(tiny)
     assert_same_state(one, other)
     with torch.no_grad():
-        other.generator.output[0].bias[0] = 1e-38  # type: ignore[index]
+        next(other.generator.parameters()).view(-1)[0] += 1e-6
     with pytest.raises(AssertionError):
         assert_same_state(one, other)
 
@@ -208,13 +209,29 @@ def test_the_arms_really_train_on_the_fingerprinted_batches(tiny: TrialConfig, t
     assert torch.equal(plain[0], Batches(tiny_images, 8, tiny.seed)[0])
 
 
+def test_T_18_every_update_has_its_own_batch_and_noise(tiny: TrialConfig, tiny_images: Tensor) -> None:
+    config = override(tiny, {**WGAN_GP, "steps": 1})
+    state = fresh(config)
+    noise: list[Tensor] = []
+    state.generator.register_forward_pre_hook(lambda module, inputs: noise.append(inputs[0].clone()))
+    inputs: list[Tensor] = []
+    state.discriminator.register_forward_pre_hook(lambda module, given: inputs.append(given[0].detach().clone()))
+    list(steps_of(config, state, tiny_images))
+    real = inputs[0:9:3]  # each critic update meets real, fake and mixed images
+    assert len(noise) == 4  # three for the critic, and another for the generator
+    assert not [pair for pair in itertools.combinations(noise, 2) if torch.equal(*pair)]
+    assert all(torch.equal(real[i], Batches(tiny_images, 8, config.seed)[i]) for i in range(3))
+    assert not [pair for pair in itertools.combinations(real, 2) if torch.equal(*pair)]
+
+
 # Data and noise
 
 
 def test_an_epoch_uses_every_image_once_in_an_order_of_its_own() -> None:
     images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1)
     batches = Batches(images, 5, seed=0)
-    epochs = [[round((value + 1) * 127.5) for i in range(4) for value in batches[4 * e + i].flatten().tolist()] for e in (0, 1)]
+    drawn = torch.stack([batches[i] for i in range(8)]).view(2, 20)  # two epochs of four batches
+    epochs = ((drawn + 1) * 127.5).round().int().tolist()
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
     assert epochs[0] != epochs[1]
     assert epochs[0] != list(range(20))
@@ -344,13 +361,13 @@ def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, t
     assert largest == [bound] * 6  # reached, with so large a rate, and never passed
 
 
-def test_T_16_training_with_clipping_leaves_the_running_statistics_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_16_training_with_clipping_leaves_running_statistics_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
     state, _ = run(override(tiny, WGAN), tiny_images)
     norms = [m for m in state.discriminator.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms
     assert all(m.weight.abs().max() <= torch.tensor(0.01) for m in norms)
     # 6 iterations of 2 real, 2 fake and the generator's batch at momentum 0.1 leave 0.9^30 = 0.042 of the initial 1
-    assert all((m.running_var > 0.042).all() for m in norms)
+    assert all(value > 0.042 for m in norms if m.running_var is not None for value in m.running_var)
 
 
 def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: TrialConfig, tiny_images: Tensor) -> None:
@@ -388,7 +405,7 @@ def test_the_average_moves_by_one_minus_decay_towards_the_weights(tiny: TrialCon
         expected = [0.9 * e + 0.1 * p.detach() for e, p in zip(expected, state.generator.parameters(), strict=True)]
         for kept, value in zip(state.ema.parameters(), expected, strict=True):
             torch.testing.assert_close(kept, value)
-    assert not torch.equal(state.ema.stages[0][0][0].weight, state.generator.stages[0][0][0].weight)  # type: ignore[index]
+    assert not torch.equal(next(state.ema.parameters()), next(state.generator.parameters()))
 
 
 def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, tiny_images: Tensor) -> None:
@@ -397,7 +414,7 @@ def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, t
     pairs = list(zip(state.ema.named_buffers(), state.generator.buffers(), strict=True))
     assert any("running_var" in name for (name, _), _ in pairs)
     assert all(torch.equal(kept, new) for (_, kept), new in pairs)
-    assert not torch.equal(state.ema.stages[0][1].running_mean, torch.zeros(8))  # type: ignore[index]
+    assert all(kept.any() for (name, kept), _ in pairs if "running_mean" in name)
 
 
 def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: Tensor) -> None:
@@ -408,7 +425,7 @@ def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: Tensor)
 # Samples
 
 
-def test_samples_are_taken_in_evaluation_mode_and_change_nothing(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+def test_samples_are_taken_in_eval_mode_and_change_nothing(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
     state, _ = run(tiny, tiny_images)
     before = tensors(state.state_dict())
     images = sample(tiny, state, 10, cpu)
@@ -474,7 +491,7 @@ def test_how_often_is_reported_changes_no_number_of_the_training(tiny: TrialConf
 class Reads(TorchFunctionMode):
     """Notes every call that would make the host wait for the device."""
 
-    WAITS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__", "nonzero", "__contains__")
+    WAITS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__", "nonzero")
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from gansweep import records
@@ -67,6 +68,8 @@ class Swept:
 
 def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
     """Carry out a study. Bad input is a `ValueError` before any work; Ctrl-C ends it early, with everything saved."""
+    # a classifier's weights, and so its hash, depend on the order of sums; and two threads on busy cores are far slower
+    torch.set_num_threads(1)
     study = selection.study()
     plan = study.plan()
     if settings.tracking_uri is not None:
