@@ -104,7 +104,10 @@ def launch(
     seed: Seed = None,
     data: Data = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default one per CPU.")] = None,
-    gpus_per_trial: Annotated[float, typer.Option(min=0, help="Fraction of a GPU for each trial.")] = 0.0,
+    gpus_per_trial: Annotated[
+        float | None,
+        typer.Option(min=0, help="GPUs for each trial, such as 0.25; default half of one where there is one."),
+    ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or ray://HOST:10001.")] = None,
     inline: Annotated[
         bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")
@@ -185,12 +188,14 @@ def status(
     """Show the counts of a run and the verdicts of each arm. Default: the last launched run."""
     from gansweep import records
     from gansweep.analysis import tally
+    from gansweep.launch.lock import is_driven
     from gansweep.study import load_study
 
     loaded = load_study(study)
     uri = _uri(home, tracking_uri)
     run = _run(loaded, _selection(study, preset, draws, seed, data), uri)
     counted = {"study": loaded.name, "run": run, **tally(records.read(uri, run).trials)}
+    counted["driven"] = is_driven(home.resolve() / "studies" / run)
     if as_json:
         print(json.dumps(counted))
     else:
@@ -203,6 +208,8 @@ def _print_counts(counted: dict[str, Any]) -> None:
     console = _console()
     keys = ("planned", "done", "failed", "cancelled", "running", "not_started")
     console.print(counted["run"], style="bold")
+    if not counted["driven"] and counted["done"] + counted["failed"] < counted["planned"]:
+        console.print("no launch is running it now: the same launch command goes on")
     console.print("  ".join(f"{key.replace('_', ' ')} {counted[key]}" for key in keys), highlight=False)
     table = Table(box=None, header_style="dim")
     for name in ("arm", "verdicts"):

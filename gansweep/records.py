@@ -25,6 +25,7 @@ import os
 import queue
 import socket
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -150,12 +151,15 @@ class Recorder:
         return str(self.client.create_experiment(study, artifact_location=artifacts and f"{artifacts}/{study}"))
 
     def _parent(self, card: Mapping[str, Any]) -> str:
+        launched = str(time.time_ns() // 1_000_000)
         found = self.client.search_runs([self.experiment], f"tags.`gansweep.run` = '{card['run']}'", max_results=1)
         if found:
             run_id = found[0].info.run_id
             self.client.update_run(run_id, status="RUNNING")
+            self.client.set_tag(run_id, "gansweep.launched", launched)
         else:
             tags = {"gansweep.run": card["run"], "gansweep.study": card["study"], "gansweep.kind": "study"}
+            tags |= {"gansweep.launched": launched}
             tags |= {"gansweep.design_hash": card["design_hash"], "mlflow.note.content": card["question"]}
             run_id = self.client.create_run(self.experiment, tags=tags, run_name=card["run"]).info.run_id
         self.client.log_dict(run_id, dict(card), "plan.json")
@@ -358,6 +362,10 @@ def _steps(metrics: pd.DataFrame, trial_of: Mapping[str, str], trials: pd.DataFr
     return wide.astype({"step": int}).reset_index(drop=True).rename_axis(columns=None)
 
 
+def _last_launched_first(parents: list[tuple[str, dict[str, str], int]]) -> list[tuple[str, dict[str, str], int]]:
+    return sorted(parents, key=lambda parent: -int(parent[1]["gansweep.launched"]))
+
+
 class _Database:
     """An MLflow store read by SQL: thousands of runs in a second, and no import of mlflow."""
 
@@ -382,12 +390,13 @@ class _Database:
         rows = self._query(
             "SELECT r.run_uuid, r.start_time, t.key, t.value FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid"
             " JOIN tags k ON k.run_uuid = r.run_uuid AND k.key = 'gansweep.kind' AND k.value = 'study'"
-            " WHERE r.lifecycle_stage = 'active' ORDER BY r.start_time DESC"
+            " WHERE r.lifecycle_stage = 'active'"
         )
-        return [
+        found = [
             (str(run), dict(zip(group["key"], group["value"], strict=True)), int(group["start_time"].iloc[0]))
             for run, group in rows.groupby("run_uuid", sort=False)
         ]
+        return _last_launched_first(found)
 
     _CHILDREN = " JOIN tags p ON p.run_uuid = {}.run_uuid AND p.key = 'mlflow.parentRunId' AND p.value = :parent"
 
@@ -433,7 +442,7 @@ class _Server:
     def parents(self) -> list[tuple[str, dict[str, str], int]]:
         found = self._search("tags.`gansweep.kind` = 'study'")
         rows = [(run.info.run_id, dict(run.data.tags), int(run.info.start_time)) for run in found]
-        return sorted(rows, key=lambda row: -row[2])
+        return _last_launched_first(rows)
 
     def child_tags(self, parent: str) -> dict[str, dict[str, str]]:
         found = self._search(f"tags.`mlflow.parentRunId` = '{parent}'")

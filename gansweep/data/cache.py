@@ -81,14 +81,10 @@ def open_images(path: Path) -> Images:
         meta = json.loads((path / "meta.json").read_text())
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path} is not a complete data cache entry: delete it and prepare it again"
-        ) from error
+        raise ValueError(f"{path} is not a complete data cache entry: delete it and prepare it again") from error
     _, channels, size, _ = arrays["train_images"].shape
     classes = tuple(meta["classes"])
-    return Images(
-        name=meta["name"], **arrays, classes=classes, content=meta["content"], size=size, channels=channels
-    )
+    return Images(name=meta["name"], **arrays, classes=classes, content=meta["content"], size=size, channels=channels)
 
 
 def to_unit(images: Tensor) -> Tensor:

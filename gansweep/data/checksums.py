@@ -32,9 +32,7 @@ class Memo:
             self._known = known if isinstance(known, dict) else {}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._path is None or not self._changed:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)

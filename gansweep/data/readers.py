@@ -105,9 +105,7 @@ def read_idx_pair(images: Path, labels: Path) -> Rows:
     """Images [N, H, W] and labels [N] from two IDX files."""
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.ndim != 3 or classes.ndim != 1 or len(pixels) != len(classes):
-        raise ValueError(
-            f"{images} has shape {pixels.shape} and {labels} {classes.shape}: they do not belong together"
-        )
+        raise ValueError(f"{images} has shape {pixels.shape} and {labels} {classes.shape}: they do not belong together")
     return Rows(classes.astype(np.int64), lambda: iter([pixels[:, None]]))
 
 
@@ -139,9 +137,7 @@ class ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """The allowed object of that name; `UnpicklingError` for any other."""
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, and only arrays and plain values are read"
-            )
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays and plain values are read")
         return _ALLOWED[module, name]
 
 

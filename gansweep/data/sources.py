@@ -68,9 +68,7 @@ class MNIST(ImageSource):
 
     def files(self, downloads: Path | None = None) -> list[Path]:
         """The four IDX files: training images and labels, test images and labels."""
-        names = [
-            f"{split}-{kind}-ubyte" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
-        ]
+        names = [f"{split}-{kind}-ubyte" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
         if folder := self._folder():
             return [_idx_file(folder, name) for name in names]
         folder = _downloads(downloads) / self.name

@@ -25,7 +25,7 @@ from gansweep.stability import Decision, Status, Stream, Verdict, first_finding
 from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
-MAX_ATTEMPTS = 4
+MAX_LOSSES = 3
 MAX_STILLBORN = 3
 
 
@@ -64,6 +64,7 @@ class Driver:
         self.live: dict[str, Live] = {}
         self.interrupted: dict[str, Live] = {}
         self.waiting: deque[PlannedTrial] = deque()
+        self.losses: Counter[str] = Counter()
         self.stillborn: dict[str, str] = {}
         self.broken = ""
         self.stopping = False
@@ -99,6 +100,8 @@ class Driver:
         if report.failure is not None:
             self._failed(live, report.failure, report.error or "")
             return True
+        if report.note:
+            log.warning("trial %s: %s", trial, report.note)
         assert report.row is not None
         self._end_stillborn()
         if report.row["step"] > live.last_step:
@@ -117,7 +120,8 @@ class Driver:
         """The worker of a trial died: another attempt, until there were too many."""
         live = self.live[trial]
         log.warning("trial %s lost its worker: %s", trial, why)
-        if live.directory.attempts() >= MAX_ATTEMPTS:
+        self.losses[trial] += 1
+        if self.losses[trial] > MAX_LOSSES:
             self._end(live, {"status": Status.FAILED, "failure": "lost", "error": why[-2000:]})
         elif self.stopping:
             self._cancel(self.live.pop(trial))

@@ -108,8 +108,8 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
         arms.add_column(name)
     for field in next(iter(described["arms"].values()), {}):
         base = described["baseline"].get(field)
-        cells = (_cell(changes[field], base) for changes in described["arms"].values())
-        arms.add_row(field, str(base), *cells)
+        shown = [_cell(changes[field], base) for changes in described["arms"].values()]
+        arms.add_row(field, str(base), *shown)
     console.print(arms)
     if forecast := described["forecast"]:
         each = ", ".join(f"{arm} {clock(seconds)}" for arm, seconds in forecast["seconds_per_trial"].items())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import fcntl
 import json
 import logging
 import os
@@ -25,6 +24,7 @@ from gansweep.launch import inline
 from gansweep.launch.card import design_card
 from gansweep.launch.console import LiveTable
 from gansweep.launch.driver import Driver
+from gansweep.launch.lock import only_driver
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
 from gansweep.metrics.inception_score import real_score
@@ -37,19 +37,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how to run; nothing here changes a number. `workers` None: one per CPU, on a cluster all there is."""
+    """Where and how to run; nothing here changes a number on one kind of device.
+
+    `workers` None: one per CPU, or as many as share the GPUs; on a cluster all there is room for. `gpus_per_trial`
+    None: half of a GPU where this machine has one.
+    """
 
     home: Path
     tracking_uri: str | None = None
     executor: str = "tune"
     workers: int | None = None
-    gpus_per_trial: float = 0.0
+    gpus_per_trial: float | None = None
     address: str | None = None
 
     @property
     def uri(self) -> str:
         """The tracking store."""
         return self.tracking_uri or records.default_uri(self.home)
+
+    def allotment(self) -> tuple[int | None, float]:
+        """Trials at a time (None: what a cluster holds) and GPUs for each."""
+        here = torch.cuda.device_count() if self.address is None else 0
+        gpus = self.gpus_per_trial if self.gpus_per_trial is not None else 0.5 if here else 0.0
+        if self.workers is not None or self.address is not None:
+            return self.workers, gpus
+        return int(here / gpus) if gpus and here else os.cpu_count() or 1, gpus
 
 
 @dataclass(frozen=True)
@@ -74,22 +86,22 @@ def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
     plan = study.plan()
     if settings.tracking_uri is not None:
         records.check_reachable(settings.tracking_uri)
-    device = resolve_device("cuda" if settings.gpus_per_trial else "cpu" if settings.executor == "tune" else "auto")
+    workers, gpus = settings.allotment()
+    device = resolve_device("cuda" if gpus else "cpu")
     run = selection.run_name(study)
     folder = settings.home.resolve() / "studies" / run
     (folder / "trials").mkdir(parents=True, exist_ok=True)
-    with _only_driver(folder), _log_file(folder / "launch.log"):
+    with only_driver(folder), _log_file(folder / "launch.log"):
         say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
         workplace, card = _prepare(plan, selection, settings.home.resolve(), folder, str(device), say)
         _check_design(folder / "design.json", card)
-        workers = settings.workers or (os.cpu_count() or 1)
-        with _executor(settings, workplace, workers, folder, say) as execute:
+        with _executor(settings, workplace, folder, say) as execute:
             recorder = records.Recorder(settings.uri, settings.home, card)
             search = Search(folder / "optuna.journal", run, VerdictPruner(*study.rules), study.metrics[0].name)
             driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
             if driver.ended_before:
                 say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
-            with _interruptible(driver, say), LiveTable(console, driver, run, workers) as table:
+            with _interruptible(driver, say), LiveTable(console, driver, run, workers or 1) as table:
                 execute(driver, table.show)
                 driver.close()
             complete = driver.counts()["not_started"] == driver.counts()["cancelled"] == 0
@@ -143,7 +155,7 @@ def _prepare(
 
 @contextlib.contextmanager
 def _executor(
-    settings: Settings, workplace: Workplace, workers: int, folder: Path, say: Callable[[str], None]
+    settings: Settings, workplace: Workplace, folder: Path, say: Callable[[str], None]
 ) -> Iterator[Callable[[Driver, Callable[[], None]], None]]:
     """The function that carries a driver's plan to its end, with Ray started and stopped around it where it is used."""
     if settings.executor == "inline":
@@ -152,12 +164,10 @@ def _executor(
     from gansweep.launch import tune
 
     say("starting Ray")
-    tune.start(settings.address, workers, settings.gpus_per_trial)
-    concurrent = settings.workers if settings.address else workers
+    workers, gpus = settings.allotment()
+    tune.start(settings.address, workers or 1, gpus)
     try:
-        yield lambda driver, show: tune.run(
-            driver, workplace, show, workers=concurrent, gpus=settings.gpus_per_trial, scratch=folder
-        )
+        yield lambda driver, show: tune.run(driver, workplace, show, workers=workers, gpus=gpus, scratch=folder)
     finally:
         tune.stop()
 
@@ -182,17 +192,6 @@ def _check_design(file: Path, card: dict[str, Any]) -> None:
         f"the design of {card['run']} has changed since it was started:\n  {what}\n"
         f"restore it to go on, or start anew with another --home, or delete {file.parent}"
     )
-
-
-@contextlib.contextmanager
-def _only_driver(folder: Path) -> Iterator[None]:
-    """Hold the run's lock; a second driver is refused."""
-    with open(folder / "driver.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"another gansweep launch is running {folder.name} (it holds {lock.name})") from error
-        yield
 
 
 @contextlib.contextmanager

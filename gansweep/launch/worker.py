@@ -65,6 +65,7 @@ class Report:
     samples: bool = False
     over: bool = False
     cancelled: bool = False
+    note: str | None = None
     failure: str | None = None
     error: str | None = None
 
@@ -110,9 +111,13 @@ class Worker:
         state = TrainState.build(config, channels=images.shape[1], size=images.shape[2], device=self.device)
         facts = {"device": _device_name(self.device), **fingerprints(config, state, images, self.device)}
         spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
-        if saved := directory.load_state(self.device):
-            state.load_state_dict(saved["train"])
-            spent = saved["spent"]
+        note = None
+        try:
+            if saved := directory.load_state(self.device):
+                state.load_state_dict(saved["train"])
+                spent = saved["spent"]
+        except ValueError as error:
+            note = f"{error}; the trial starts again"
         saved_at, cost = time.monotonic(), 0.0
         for step in train(config, state, images, self.device):
             finite = step.nonfinite_step is None
@@ -141,7 +146,15 @@ class Worker:
                 "time_ms": time.time_ns() // 1_000_000,
                 **spent,
             }
-            yield Report(row=row, facts=facts, samples=grid is not None, over=over or cancelled, cancelled=cancelled)
+            yield Report(
+                row=row,
+                facts=facts,
+                samples=grid is not None,
+                over=over or cancelled,
+                cancelled=cancelled,
+                note=note,
+            )
+            note = None
             spent["record_seconds"] += time.monotonic() - started
 
     def _evaluate(

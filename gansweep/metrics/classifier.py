@@ -60,9 +60,7 @@ class LoadedClassifier:
         T-24).
         """
         if images.dtype != torch.uint8 or images.ndim != 4:
-            raise ValueError(
-                f"{self.name} takes uint8 images [N, C, H, W], not {images.dtype} {tuple(images.shape)}"
-            )
+            raise ValueError(f"{self.name} takes uint8 images [N, C, H, W], not {images.dtype} {tuple(images.shape)}")
         if images.shape[1] not in (1, self.channels):
             raise ValueError(f"{self.name} takes {self.channels} channels, not {images.shape[1]}")
         parts = [self.forward(self._fitting(batch)) for batch in images.split(batch_size)]
@@ -146,9 +144,7 @@ class TrainedClassifier:
         network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
         return _loaded(network, meta, torch.device(device))
 
-    def _train(
-        self, images: Images, entry: Path, device: torch.device, report: Callable[[str], None]
-    ) -> None:
+    def _train(self, images: Images, entry: Path, device: torch.device, report: Callable[[str], None]) -> None:
         start = time.perf_counter()
         num_images = len(images.train_labels)
         width = self.width or (16 if num_images < _SMALL_SET else 24)
@@ -166,9 +162,7 @@ class TrainedClassifier:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
-            torch.save(
-                {k: v.cpu().contiguous() for k, v in network.state_dict().items()}, partial / "weights.pt"
-            )
+            torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, partial / "weights.pt")
             meta = {**shape, "name": self.name, "sha256": file_sha256(partial / "weights.pt")}
             judged = _judged(_loaded(network, meta, device), images)
             origin = {
@@ -239,9 +233,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((path / "meta.json").read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path / 'meta.json'} is missing or damaged: delete {path} to train again"
-        ) from error
+        raise ValueError(f"{path / 'meta.json'} is missing or damaged: delete {path} to train again") from error
 
 
 def _verified(path: Path) -> tuple[bytes, dict[str, Any]]:

@@ -26,9 +26,7 @@ def inception_score(logits: ArrayLike, num_splits: int = 1, shuffle_seed: int = 
     if num_splits < 1 or len(table) < 2 * num_splits:
         raise ValueError(f"{len(table)} samples cannot be split into {num_splits} parts of at least 2")
     if not np.isfinite(table).all():
-        raise ValueError(
-            f"{int((~np.isfinite(table).all(axis=1)).sum())} of {len(table)} logits are not finite"
-        )
+        raise ValueError(f"{int((~np.isfinite(table).all(axis=1)).sum())} of {len(table)} logits are not finite")
     order = np.random.RandomState(shuffle_seed).permutation(len(table))
     bounds = [i * len(table) // num_splits for i in range(num_splits + 1)]
     scores = [_one_split(table[order[a:b]]) for a, b in itertools.pairwise(bounds)]

@@ -58,8 +58,7 @@ class Inception2015:
         """The path of the weights; `ValueError` says how to get them if they are not there."""
         if self.weights is None:
             raise ValueError(
-                "Inception2015 needs weights=PATH: "
-                f"get {WEIGHTS_FILE} from the releases of torch-fidelity (v0.2.0)"
+                f"Inception2015 needs weights=PATH: get {WEIGHTS_FILE} from the releases of torch-fidelity (v0.2.0)"
             )
         path = Path(self.weights)
         if not path.is_file():

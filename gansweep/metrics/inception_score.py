@@ -71,9 +71,7 @@ class InceptionScore:
         `ValueError` if there are too few samples or if any is not finite. The logits cross to the host once.
         """
         batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
-        mean, std = inception_score(
-            self._logits(batches, classifier).cpu().numpy(), self.num_splits, self.seed
-        )
+        mean, std = inception_score(self._logits(batches, classifier).cpu().numpy(), self.num_splits, self.seed)
         return {self.name: mean, f"{self.name}_std": std}
 
     @torch.inference_mode()

@@ -105,9 +105,7 @@ def train(
     network.eval()
 
 
-def _batches(
-    images: Images, recipe: Recipe, steps: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(images: Images, recipe: Recipe, steps: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     stream = torch.Generator().manual_seed(recipe.seed)
     pixels, labels = torch.from_numpy(images.train_images), torch.from_numpy(images.train_labels)
     size = recipe.batch_of(len(labels))
