@@ -28,12 +28,14 @@ Arms = dict[str, dict[str, Any]]
 class Preset:
     """A size at which a study runs: changed fields, reduced spaces, number of draws and metrics.
 
-    `description` is one sentence that the report prints; `space` replaces entries of the study's space, it adds none.
+    `description` is one sentence that the report prints; `space` replaces entries of the study's space, it adds none;
+    `arms` changes further fields of the arms it names, beside what they set.
     """
 
     description: str
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     space: Mapping[str, Space] = dataclasses.field(default_factory=dict)
+    arms: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     draws: int | None = None
     metrics: tuple[Any, ...] | None = None
 
@@ -99,6 +101,9 @@ class Study:
                     raise ValueError(
                         f"preset {name!r}: field {path!r} is set by {owners[taken[0]]}; only one may set it"
                     )
+            for arm in preset.arms:
+                if arm not in (arms := [arm for axis in self.axes.values() for arm in axis]):
+                    raise misspelt(f"preset {name!r}: arm", arm, arms)
             for path in preset.space:
                 if path not in self.space:
                     raise misspelt(f"preset {name!r}: space", path, self.space)
@@ -178,6 +183,10 @@ class Study:
         return dataclasses.replace(
             self,
             baseline=baseline,
+            axes={
+                axis: {arm: {**changes, **chosen.arms.get(arm, {})} for arm, changes in arms.items()}
+                for axis, arms in self.axes.items()
+            },
             space={**self.space, **chosen.space},
             draws=draws or chosen.draws or self.draws,
             metrics=chosen.metrics or self.metrics,
