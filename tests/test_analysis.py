@@ -358,10 +358,7 @@ def test_a_curve_does_not_count_a_running_trial_where_it_has_not_been() -> None:
 
 def test_published_rows_that_do_not_add_up_are_refused() -> None:
     table = published.WGAN_GP_TABLE_5
-    fields = {
-        name: getattr(table, name)
-        for name in ("title", "arm_a", "arm_b", "score", "protocol", "source", "tag")
-    }
+    fields = {name: getattr(table, name) for name in ("title", "arm_a", "arm_b", "score", "protocol", "source", "tag")}
     with pytest.raises(ValueError, match=r"the outcomes at 1.0 add up to 199, not 200"):
         published.PublishedOutcomes(**fields, cells=200, rows=((1.0, 0, 8, 191, 0),))
 

@@ -125,9 +125,7 @@ class Hostile:
         return os.mkdir, (str(self.marker),)
 
 
-def test_weights_that_would_run_code_are_refused_even_with_a_right_checksum(
-    digits: Images, tmp_path: Path
-) -> None:
+def test_weights_that_would_run_code_are_refused_even_with_a_right_checksum(digits: Images, tmp_path: Path) -> None:
     path = QUICK.prepare(digits, tmp_path)
     torch.save({"evil": Hostile(tmp_path / "it_ran")}, path / "weights.pt")
     digest = hashlib.sha256((path / "weights.pt").read_bytes()).hexdigest()
@@ -247,9 +245,7 @@ def test_the_published_layout_is_loaded_without_a_download(
     assert classifier.hash == hashlib.sha256(inception_weights.read_bytes()).hexdigest()
 
 
-def test_the_published_logits_leave_the_bias_of_the_last_layer_out(
-    inception_weights: Path, tmp_path: Path
-) -> None:
+def test_the_published_logits_leave_the_bias_of_the_last_layer_out(inception_weights: Path, tmp_path: Path) -> None:
     state = torch.load(inception_weights, weights_only=True)
     torch.save({**state, "fc.bias": state["fc.bias"] + 100}, tmp_path / "shifted.pth")
     image = torch.arange(3 * 32 * 32).reshape(1, 3, 32, 32).byte()

@@ -72,7 +72,9 @@ def test_a_syntax_error_in_a_study_file_is_one_line_with_its_place(tmp_path: Pat
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys, gansweep.cli; print([m for m in ('torch','ray','mlflow','plotly','pandas') if m in sys.modules])"
+    code = (
+        "import sys, gansweep.cli; print([m for m in ('torch','ray','mlflow','plotly','pandas') if m in sys.modules])"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
 

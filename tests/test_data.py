@@ -259,9 +259,7 @@ def test_the_real_cifar10_has_its_published_counts(tmp_path: Path) -> None:
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.005)
 
 
-def test_fashion_mnist_is_found_where_debian_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fashion_mnist_is_found_where_debian_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mnist_folder(tmp_path)
     monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path)
     assert FashionMNIST(size=28).decode().train_images.shape == (8, 1, 28, 28)

@@ -33,16 +33,12 @@ def scatter_figure() -> figures.go.Figure:
 
 
 def factor_figure() -> figures.go.Figure:
-    return figures.factor_dots(
-        analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0), ARMS, LABELS
-    )
+    return figures.factor_dots(analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0), ARMS, LABELS)
 
 
 def curve_figure() -> figures.go.Figure:
     curves = analysis.score_curves(RESULTS.steps, RESULTS.trials)
-    single = RESULTS.steps.dropna(subset=["inception_score"]).merge(
-        RESULTS.trials[["trial", "arm"]], on="trial"
-    )
+    single = RESULTS.steps.dropna(subset=["inception_score"]).merge(RESULTS.trials[["trial", "arm"]], on="trial")
     single = single.rename(columns={"inception_score": "value"})
     return figures.score_curves(curves, single, ARMS, LABELS, "Inception Score")
 

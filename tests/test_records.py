@@ -1,0 +1,146 @@
+"""The bridge: what is written to MLflow comes back as the two frames, whatever way it is read."""
+
+from __future__ import annotations
+
+import math
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from gansweep import records
+from gansweep.records import OUTCOME_COLUMNS, STEP_COLUMNS, Recorder, TrackingUnreachable
+
+CARD: dict[str, Any] = {
+    "study": "made_up",
+    "run": "made_up-smoke",
+    "question": "Does it come back?",
+    "design_hash": "abc",
+    "factors": {"generator.depth": {"label": "Depth", "values": [4, 8]}},
+    "trials": [
+        {"trial": "t0", "cell": "c000", "arm": "gan", "seed": 1, "position": 0, "factors": {"generator.depth": 4}},
+        {"trial": "t1", "cell": "c000", "arm": "wgan", "seed": 1, "position": 1, "factors": {"generator.depth": 4}},
+        {"trial": "t2", "cell": "c001", "arm": "gan", "seed": 2, "position": 2, "factors": {"generator.depth": 8}},
+    ],
+}
+
+
+def row(step: int, **values: Any) -> dict[str, Any]:
+    return {"step": step, "images_seen": 64 * step, "seconds": step / 10, "time_ms": 1_700_000_000_000 + step, **values}
+
+
+def record(uri: str, home: Path, times: int = 1) -> None:
+    """One ended trial, one under way, one not started; `times` over, as after interruptions."""
+    for _ in range(times):
+        recorder = Recorder(uri, home, CARD)
+        for planned in CARD["trials"][:2]:
+            recorder.start(planned, {"loss": "NonSaturating", "n_critic": 5}, 1_700_000_000_000)
+            recorder.report(planned["trial"], row(10, penalty=0.5, loss_generator=math.inf), b"\x89PNG made up")
+            recorder.report(planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1))
+        ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
+        recorder.end("t0", {**ended, "inception_score_best": 2.5, "inception_score_best_step": 20}, 1_700_000_001_000)
+        assert recorder.close(finished=False) == ""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    home = tmp_path_factory.mktemp("store")
+    uri = records.default_uri(home)
+    record(uri, home, times=2)
+    return uri, home
+
+
+def test_every_planned_trial_is_a_row_whether_or_not_it_started(store: tuple[str, Path]) -> None:
+    trials = records.read(store[0], "made_up-smoke").trials
+    assert trials["trial"].tolist() == ["t0", "t1", "t2"]
+    assert trials["status"].tolist() == ["done", "running", "planned"]
+    assert trials["generator.depth"].tolist() == [4, 4, 8]
+    assert trials["inception_score"].tolist()[:1] == [2.5]
+    assert trials["inception_score"].isna().tolist() == [False, True, True]
+
+
+def test_the_columns_are_the_documented_ones(store: tuple[str, Path]) -> None:
+    results = records.read(store[0], "made_up-smoke")
+    first = ["trial", "study", "cell", "arm", "seed", "position", "generator.depth"]
+    assert results.trials.columns.tolist() == [*first, *OUTCOME_COLUMNS, "run_id"]
+    assert results.steps.columns.tolist() == ["trial", "step", *STEP_COLUMNS]
+    for name in (*OUTCOME_COLUMNS, *STEP_COLUMNS):
+        assert name in (records.__doc__ or ""), f"{name} is not documented"
+
+
+def test_recording_everything_a_second_time_doubles_nothing(store: tuple[str, Path]) -> None:
+    results = records.read(store[0], "made_up-smoke")
+    assert results.steps[["trial", "step"]].to_numpy().tolist() == [["t0", 10], ["t0", 20], ["t1", 10], ["t1", 20]]
+    assert results.trials["run_id"].nunique() == 2
+
+
+def test_a_value_that_is_not_finite_becomes_a_tag_and_no_number(store: tuple[str, Path]) -> None:
+    assert records.read(store[0], "made_up-smoke").steps["loss_generator"].isna().all()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=store[0])
+    experiment = client.get_experiment_by_name("made_up")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.`gansweep.trial_id` = 't0'")
+    assert runs[0].data.tags["gansweep.nonfinite.loss_generator"] == "inf at step 10"
+    assert runs[0].data.params["n_critic"] == "5"
+
+
+def test_the_last_sample_grid_comes_back(store: tuple[str, Path]) -> None:
+    results = records.read(store[0], "made_up-smoke")
+    assert results.samples("t0") == b"\x89PNG made up"
+    assert results.samples("t2") is None
+
+
+def test_an_unknown_run_names_the_nearest(store: tuple[str, Path]) -> None:
+    with pytest.raises(ValueError, match=r"'made_up-smok' does not exist; did you mean 'made_up-smoke'"):
+        records.read(store[0], "made_up-smok")
+
+
+def test_a_server_that_does_not_answer_is_named_in_seconds(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(TrackingUnreachable, match=r"http://127\.0\.0\.1:9 does not answer"):
+        Recorder("http://127.0.0.1:9", tmp_path, CARD)
+    assert time.monotonic() - started < 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "art")]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(1800):
+            try:
+                records.check_reachable(uri)
+                break
+            except TrackingUnreachable:
+                assert process.poll() is None, "the tracking server did not start"
+                time.sleep(0.1)
+        yield uri
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_a_tracking_server_gives_the_same_frames_as_the_database(
+    store: tuple[str, Path], server: str, tmp_path: Path
+) -> None:
+    record(server, tmp_path)
+    ours, theirs = records.read(store[0], "made_up-smoke"), records.read(server, "made_up-smoke")
+    pd.testing.assert_frame_equal(ours.trials.drop(columns="run_id"), theirs.trials.drop(columns="run_id"))
+    pd.testing.assert_frame_equal(ours.steps, theirs.steps)
+    assert theirs.samples("t0") == ours.samples("t0")
+    assert theirs.plan == ours.plan
+    assert records.runs(server, "made_up") == ["made_up-smoke"]
