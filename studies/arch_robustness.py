@@ -123,14 +123,14 @@ study = Study(
             metrics=(InceptionScore(num_samples=500, num_splits=1),),
         ),
         "laptop": Preset(
-            description="An eighth of the paper's widths, 16x16 digits, batches of 32, and 400 generator iterations at "
+            description="An eighth of the paper's widths, 16x16 digits, batches of 32, and 250 generator iterations at "
             "ten times the published learning rates: orderings can show, the scores are not the paper's.",
             overrides={
                 "data": Digits(size=16),
                 "batch_size": 32,
-                "steps": 400,
+                "steps": 250,
                 "report_every": 25,
-                "evaluate_every": 50,
+                "evaluate_every": 25,
             },
             arms=tenfold_learning_rates,
             space={

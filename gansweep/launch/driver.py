@@ -21,7 +21,7 @@ from gansweep.launch.worker import Assignment, Report
 from gansweep.randomness import derive_seed
 from gansweep.records import Recorder
 from gansweep.search import Search, ending
-from gansweep.stability import Decision, Status, Stream, Verdict, first_finding
+from gansweep.stability import Decision, Finding, Status, Stream, Verdict, first_finding
 from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
@@ -52,14 +52,8 @@ class Driver:
     """Runs a plan to its end, one decision at a time. Single-threaded."""
 
     def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocol: str) -> None:
-        self.plan, self.folder, self.search, self.recorder, self.protocol = (
-            plan,
-            folder,
-            search,
-            recorder,
-            protocol,
-        )
-        self.study = plan.study
+        self.plan, self.study, self.folder = plan, plan.study, folder
+        self.search, self.recorder, self.protocol = search, recorder, protocol
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.live: dict[str, Live] = {}
         self.interrupted: dict[str, Live] = {}
@@ -100,6 +94,9 @@ class Driver:
         if report.failure is not None:
             self._failed(live, report.failure, report.error or "")
             return True
+        if report.cancelled:
+            self._cancel(self.live.pop(trial))
+            return True
         if report.note:
             log.warning("trial %s: %s", trial, report.note)
         assert report.row is not None
@@ -111,9 +108,6 @@ class Driver:
             samples = (live.directory.path / "samples.png").read_bytes() if report.samples else None
             self.recorder.report(trial, row, samples)
             self.search.report(trial, row)
-        if report.cancelled:
-            self._cancel(self.live.pop(trial))
-            return True
         return self._decide(live, over=report.over)
 
     def lost(self, trial: str, why: str) -> None:
@@ -231,19 +225,16 @@ class Driver:
         """A coin that depends on the trial's id only, so that a resumed study tosses it the same."""
         return derive_seed(trial, "audit", bits=32) / 2**32 < self.study.audit_fraction
 
-    def _judged(self, live: Live, finding: Any, decision: Decision, rule: str | None) -> dict[str, Any]:
-        trained = {
-            "verdict": Verdict.TRAINED,
-            "verdict_step": live.last_step,
-            "evidence": "no rule found a failure",
-        }
-        found = finding and {
-            "verdict": finding.verdict,
-            "verdict_step": finding.step,
-            "evidence": finding.evidence,
-        }
-        pruned = {"decision_rule": rule, "decision_step": live.last_step} if decision is Decision.PRUNED else {}
-        return {"status": Status.DONE, "decision": decision, **(found or trained), **pruned}
+    def _judged(self, live: Live, finding: Finding | None, decision: Decision, rule: str | None) -> dict[str, Any]:
+        judged: dict[str, Any] = {"status": Status.DONE, "decision": decision}
+        if finding:
+            judged |= {"verdict": finding.verdict, "verdict_step": finding.step, "evidence": finding.evidence}
+        elif decision is not Decision.PRUNED:
+            evidence = "ran to the end, and no rule found a failure"
+            judged |= {"verdict": Verdict.TRAINED, "verdict_step": live.last_step, "evidence": evidence}
+        if decision is Decision.PRUNED:
+            judged |= {"decision_rule": rule, "decision_step": live.last_step}
+        return judged
 
     def _end(self, live: Live, outcome: Mapping[str, Any]) -> None:
         """Write the end to the trial's directory first, then to every record."""
@@ -283,7 +274,7 @@ class Driver:
         }
         for metric in self.study.metrics:
             values = stream[metric.name]
-            final = last.get(metric.name)
+            final = last.get(metric.name) if last.get("step") == live.planned.config.steps else None
             if final is not None and np.isfinite(final):
                 summary |= {metric.name: final, f"{metric.name}_std": last.get(f"{metric.name}_std")}
             if np.isfinite(values).any():

@@ -120,22 +120,12 @@ class Worker:
             note = f"{error}; the trial starts again"
         saved_at, cost = time.monotonic(), 0.0
         for step in train(config, state, images, self.device):
-            finite = step.nonfinite_step is None
-            evaluate = finite and (step.step % config.evaluate_every == 0 or step.step == config.steps)
-            scores, grid = self._evaluate(config, state, key, spent) if evaluate else ({}, None)
             # what was recorded before an interruption is computed again, bit for bit, and not reported again
             if step.step <= assignment.recorded_step:
                 continue
-            started = time.monotonic()
-            over = not finite or step.step == config.steps
-            cancelled = not over and (self.workplace.folder / "cancel").exists()
-            due = started - saved_at > max(STATE_EVERY_SECONDS, cost / STATE_MAX_SHARE)
-            if cancelled or (due and not over):
-                directory.save_state({"train": state.state_dict(), "spent": spent}, assignment.attempt)
-                saved_at = time.monotonic()
-                cost = saved_at - started
-            if grid is not None:
-                write_atomically(directory.path / "samples.png", grid)
+            over = step.nonfinite_step is not None or step.step == config.steps
+            evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
+            scores = self._evaluate(config, state, key, spent, directory) if evaluate else {}
             row = {
                 "step": step.step,
                 "images_seen": step.images_seen,
@@ -146,21 +136,24 @@ class Worker:
                 "time_ms": time.time_ns() // 1_000_000,
                 **spent,
             }
-            yield Report(
-                row=row,
-                facts=facts,
-                samples=grid is not None,
-                over=over or cancelled,
-                cancelled=cancelled,
-                note=note,
-            )
-            note = None
+            started = time.monotonic()
+            yield Report(row=row, facts=facts, samples=evaluate, over=over, note=note)
+            # only now is the row in the trial's history: a state ahead of it would lose the row in a kill
+            note, now = None, time.monotonic()
+            cancelled = (self.workplace.folder / "cancel").exists()
+            if cancelled or now - saved_at > max(STATE_EVERY_SECONDS, cost / STATE_MAX_SHARE):
+                directory.save_state({"train": state.state_dict(), "spent": spent}, assignment.attempt)
+                saved_at = time.monotonic()
+                cost = saved_at - now
             spent["record_seconds"] += time.monotonic() - started
+            if cancelled:
+                yield Report(over=True, cancelled=True)
+                return
 
     def _evaluate(
-        self, config: TrialConfig, state: TrainState, key: str, spent: dict[str, float]
-    ) -> tuple[dict[str, float], bytes]:
-        """Every score of the study on fresh samples in evaluation mode, and a sample grid as PNG."""
+        self, config: TrialConfig, state: TrainState, key: str, spent: dict[str, float], directory: TrialDir
+    ) -> dict[str, float]:
+        """Every score of the study on fresh samples in evaluation mode; a sample grid goes to the directory."""
         started = time.monotonic()
         num = max(metric.num_samples for metric in self.study.metrics)
         samples = sample(config, state, max(num, SAMPLES_SHOWN), self.device)
@@ -171,9 +164,9 @@ class Worker:
         if not scores:
             for metric, path in zip(self.study.metrics, self.workplace.classifiers[key], strict=True):
                 scores |= metric.score(pixels[: metric.num_samples], self._load_classifier(metric, path))
-        grid = sample_grid(pixels[:SAMPLES_SHOWN])
+        write_atomically(directory.path / "samples.png", sample_grid(pixels[:SAMPLES_SHOWN]))
         spent["evaluate_seconds"] += time.monotonic() - started
-        return scores, grid
+        return scores
 
     def _load_images(self, key: str) -> Tensor:
         if key not in self._images:
