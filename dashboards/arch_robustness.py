@@ -1,6 +1,6 @@
 """The page of `arch_robustness`: which architectures each objective can train.
 
-Serve it with `gansweep dashboard arch_robustness`.
+Serve it with: gansweep dashboard dashboards/arch_robustness.py
 """
 
 from gansweep.sections import (

@@ -200,17 +200,16 @@ def _independence(table: pd.DataFrame, seed: int) -> float:
     return float(stats.chi2_contingency(observed, correction=False, method=method).pvalue)
 
 
-def audit(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inception_score") -> pd.DataFrame:
+def audit(trials: pd.DataFrame, threshold: float, score: str = "inception_score") -> pd.DataFrame:
     """How often pruning would have been wrong.
 
-    Per rule (and `all rules`) the audited trials that passed a threshold.
+    Per rule (and `all rules`) the audited trials that passed the threshold after all.
 
     Columns rule, pruned, audited, known, passed, rate, low, high. `passed` counts audited trials above the
-    lowest threshold; rate = passed / known is the false-prune rate with Wilson's interval.
+    threshold; rate = passed / known is the false-prune rate with Wilson's interval.
     """
     audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
-    lowest = [min(thresholds)] if len(thresholds) else [-np.inf]
-    passed = success(trials, lowest, score)[:, 0]
+    passed = success(trials, [threshold], score)[:, 0]
     rule = trials["decision_rule"].astype(object).fillna("unnamed").astype(str)
     rows = []
     for name in ["all rules", *sorted(rule[audited | pruned].unique())]:

@@ -1,5 +1,5 @@
-"""A live page of one study: the same sections as the report, read again every few seconds and filtered at "
-"will.
+"""A live page of one study: the same sections as the report, read again every few seconds and filtered at
+will.
 
 A page is any object with `sections` (parts of `gansweep.sections`) and perhaps a `title`, such as a module of
 `dashboards/`. Everything is served from this machine; the page names no outside address.
@@ -150,8 +150,7 @@ def _drawn(
     if kept is not results:
         warning = (
             f"Filtered: {len(kept.trials)} of {len(results.trials)} trials. The rates below are those of "
-            f"the filtered "
-            "trials, not of the study."
+            "the filtered trials, not of the study."
         )
     told = [
         html.P(report.counts_sentence(results), className="counts"),

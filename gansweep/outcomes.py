@@ -1,10 +1,10 @@
 """Success and its uncertainty: outcome tables of paired arms, survival curves and rankings.
 
-A trial succeeds at a threshold if it is done, was not pruned and its final score is finite and strictly above
-it (the rule of Gulrajani et al. 2017). A diverged trial without a score and a pruned trial fail at every
-threshold. A trial that has not ended, or that the machine lost, is unknown: it stays in the denominator and
-widens the bounds `worst` and `best`. Rates are shares in [0, 1]; every interval is 95%. Formulas are
-statsmodels' and scipy's wherever they have them.
+A trial succeeds at a threshold if it is done and its final score is finite and strictly above it (the rule of
+Gulrajani et al. 2017). A trial that a rule stopped keeps the score it had then; one without a score, as every
+diverged trial, fails at every threshold. A trial that has not ended, or that the machine lost, is unknown: it stays
+in the denominator and widens the bounds `worst` and `best`. Rates are shares in [0, 1]; every interval is 95%.
+Formulas are statsmodels' and scipy's wherever they have them.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Fl
     """[trials, thresholds]: 1 where the trial succeeds, 0 where it fails, NaN where it is unknown."""
     check_protocol(trials, score)
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
-    pruned = (trials["decision"] == "pruned").to_numpy(dtype=bool)
-    known = (trials["status"] == "done").to_numpy(dtype=bool) | pruned
-    scored = known & ~pruned & np.isfinite(values)
+    known = (trials["status"] == "done").to_numpy(dtype=bool)
+    scored = known & np.isfinite(values)
     passed = (values[:, None] > np.asarray(thresholds, dtype=float)) & scored[:, None]
     return np.where(known[:, None], passed.astype(float), np.nan)
 

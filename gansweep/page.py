@@ -1,5 +1,5 @@
-"""The pieces of a page: what a section may hold, and how numbers are worded. No pandas and no Plotly at "
-"import."""
+"""The pieces of a page: what a section may hold, and how numbers are worded. No pandas and no Plotly at
+import."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ because the store would turn it into a number.
 
 **trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
 factor, named by its path; status, failure (why, if status is failed: crashed, oom, hung, lost), verdict,
-verdict_step, evidence, decision, decision_rule, decision_step; inception_score (final; NaN without one),
+verdict_step, evidence, decision, decision_rule, decision_step; inception_score (at the last step; NaN without one),
 inception_score_std, inception_score_best, inception_score_best_step, protocol; step and images_seen (last),
 train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent, fingerprint_init,
 device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.

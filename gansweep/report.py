@@ -126,8 +126,8 @@ def _plain(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def count_rows(results: Results) -> list[dict[str, Any]]:
-    """A row per arm and for all: planned, done, failed, cancelled, running, not_started, under the arm's "
-    "label."""
+    """A row per arm and for all: planned, done, failed, cancelled, running, not_started, under the arm's
+    label."""
     from gansweep import analysis
 
     labels = {**arm_labels(results.plan), "all": "all arms"}
@@ -163,15 +163,15 @@ def preset_sentence(plan: Mapping[str, Any]) -> str:
     if plan["preset"] == "paper":
         return "Preset paper: the published protocol, as far as it is published; caveats list what differs."
     return (
-        f"Preset {plan['preset']}: a reduced version of the published protocol. Only the ordering of the "
-        f"arms is a "
-        "claim here; no score or count is comparable with the paper's absolute numbers."
+        f"Preset {plan['preset']}: a reduced version of the published protocol. "
+        f"{plan.get('preset_description', '')} Only the ordering of the "
+        "arms is a claim here; no score or count is comparable with the paper's absolute numbers."
     )
 
 
 def pairing_sentence(results: Results) -> str:
-    """In how many blocks the arms saw the same data, latents and shared initial weights, by their "
-    "fingerprints."""
+    """In how many blocks the arms saw the same data, latents and shared initial weights, by their
+    fingerprints."""
     from gansweep import analysis
 
     if not len(results.trials):
@@ -180,8 +180,7 @@ def pairing_sentence(results: Results) -> str:
     yes, no, unknown = (int(found.get(key, 0)) for key in ("yes", "no", "unknown"))
     told = (
         f"paired in {yes} of {yes + no + unknown} blocks, by the fingerprints of data order, latents and "
-        f"shared "
-        "initial weights"
+        "shared initial weights"
     )
     if no:
         told += f"; not paired in {no}, where the same cell was trained on other random numbers"

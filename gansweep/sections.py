@@ -51,9 +51,9 @@ class OutcomeTable:
         paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
         figures, tables = [], []
         text = [
-            f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a "
-            f"diverged or "
-            "pruned trial fails everywhere; a trial that has not ended or that the machine lost is unknown.",
+            f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a diverged trial "
+            "fails everywhere; one that a rule stopped keeps the score it had then; a trial that has not ended or that "
+            "the machine lost is unknown.",
         ]
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
             text.append(wording.finding(pair, labels[a], labels[b]))
@@ -65,8 +65,7 @@ class OutcomeTable:
         if paper:
             text.append(
                 f"The paper's counts ({paper.source}) were made under another protocol ({paper.protocol}), "
-                f"with "
-                "another classifier: compare the pattern, not the numbers."
+                "with another classifier: compare the pattern, not the numbers."
             )
         return Section(title=self.title, text=tuple(text), figures=tuple(figures), tables=tuple(tables))
 
@@ -135,8 +134,7 @@ class PairedScores:
             Drawing(
                 figure=figures.paired_scatter(scores, a, b, list(labels), labels, plan["score_label"], factors),
                 caption=f"Final {plan['score_label']} of {labels[b]} against {labels[a]}, a point per "
-                f"cell. On the "
-                "dashed line they are equal; the grey margin holds runs without a score.",
+                "cell. On the dashed line they are equal; the grey margin holds runs without a score.",
             )
             for a, b in combinations(arms, 2)
         )
@@ -167,10 +165,8 @@ class FactorEffects:
             return _nothing(self.title)
         text = (
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
-            f"independently "
-            "for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
-            "Holm's "
-            "correction over all factors and arms.",
+            "independently for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
+            "Holm's correction over all factors and arms.",
         )
         drawn = figures.factor_dots(effects, list(labels), labels)
         caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
@@ -206,8 +202,7 @@ class ScoreCurves:
         drawn = figures.score_curves(curves, single, list(labels), labels, plan["score_label"])
         text = (
             "A run that diverged or was pruned ranks below every score from then on, so a curve does not "
-            "rise because "
-            "the bad runs left it; where more than half of an arm has ended like that, its median stops.",
+            "rise because the bad runs left it; where more than half of an arm has ended like that, its median stops.",
         )
         caption = f"{plan['score_label']} over generator steps: median and quartiles per arm, and single runs."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
@@ -272,8 +267,12 @@ class Ranking:
 
 @part
 class Audit:
-    """How often the pruning rules would have been wrong."""
+    """How often the pruning rules would have been wrong: audited trials that passed `threshold` after all.
 
+    The default is the study's lowest threshold above 1, which every Inception Score of a finite run exceeds.
+    """
+
+    threshold: float | None = None
     title: str = "Was pruning fair?"
 
     def render(self, results: Results) -> Section:
@@ -281,17 +280,17 @@ class Audit:
         from gansweep import analysis, wording
 
         plan, trials = results.plan, results.trials
-        found = analysis.audit(trials, plan["thresholds"], plan["score"]) if len(trials) else None
+        above = [t for t in plan["thresholds"] if t > 1]
+        threshold = self.threshold if self.threshold is not None else min(above, default=1.0)
+        found = analysis.audit(trials, threshold, plan["score"]) if len(trials) else None
         if found is None or not found[["pruned", "audited"]].to_numpy().any():
             return Section(title=self.title, text=("No trial was pruned.",))
         shown = found[["rule", "pruned", "audited", "passed"]].assign(
             rate=[wording.with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
         )
         text = (
-            "A pruned trial counts as a failure at every threshold. A random share of the trials that a "
-            "rule would "
-            "have stopped ran to the end instead; those that then passed the lowest threshold show how "
-            "often the "
+            "A trial that a rule stopped keeps the score it had then. A random share of the trials that a rule would "
+            f"have stopped ran to the end instead; those whose score then exceeded {threshold:g} show how often the "
             "rule would have been wrong.",
         )
         shown = shown.rename(columns={"passed": "audited and passed", "rate": "false-prune rate"})

@@ -39,8 +39,7 @@ def finding(pair: pd.DataFrame, a: str, b: str) -> str:
         f"{top['planned']} cells, only {a} in {top['only_a']}, both in {top['both']}, neither in "
         f"{top['neither']}"
         f"{lost} (exact McNemar test, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
-        f"correction "
-        f"over the thresholds).{near}"
+        f"correction over the thresholds).{near}"
     )
 
 
@@ -71,8 +70,7 @@ def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
     caption = (
         f"Outcomes of {a} and {b}: numbers of cells, then the success rate of each. "
         f"(Intervals) are 95%: Wilson's, and Newcombe's for the paired difference, {b} minus {a}. [Bounds] "
-        f"hold "
-        "whatever the unknown trials would have done. p is McNemar's exact test."
+        "hold whatever the unknown trials would have done. p is McNemar's exact test."
     )
     return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair)
 

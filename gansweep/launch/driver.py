@@ -274,7 +274,7 @@ class Driver:
         }
         for metric in self.study.metrics:
             values = stream[metric.name]
-            final = last.get(metric.name) if last.get("step") == live.planned.config.steps else None
+            final = last.get(metric.name)
             if final is not None and np.isfinite(final):
                 summary |= {metric.name: final, f"{metric.name}_std": last.get(f"{metric.name}_std")}
             if np.isfinite(values).any():
