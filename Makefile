@@ -1,9 +1,9 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-HOME_DIR ?= gansweep-home
+HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test test-slow check format benchmarks clean
+.PHONY: demo test check format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -15,9 +15,6 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest
-
-test-slow: $(BIN)/gansweep  ## what takes minutes
-	$(BIN)/python -m pytest -m slow
 
 check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -35,7 +35,9 @@ Home = Annotated[
         envvar="GANSWEEP_HOME",
     ),
 ]
-Preset = Annotated[str | None, typer.Option(help="Size of the study: smoke, laptop or paper.")]
+Preset = Annotated[
+    str | None, typer.Option(help="Size of the study, such as smoke, laptop (the default of plan and launch) or paper.")
+]
 Draws = Annotated[int | None, typer.Option(min=1, help="Number of cells, instead of the preset's.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the study, instead of its own.")]
 Data = Annotated[
@@ -56,6 +58,18 @@ def _selection(study: str, preset: str | None, draws: int | None, seed: int | No
     return Selection(file=study, preset=preset, draws=draws, seed=seed, data=data)
 
 
+def _sized(selection: Selection) -> Selection:
+    """With the default preset, where none was named: laptop, or else the study's first."""
+    import dataclasses
+
+    from gansweep.study import load_study
+
+    if selection.preset is not None:
+        return selection
+    presets = load_study(selection.file).presets
+    return dataclasses.replace(selection, preset="laptop" if "laptop" in presets else next(iter(presets), None))
+
+
 def _console() -> Console:
     """A console on its own copy of standard output, which stays when a sweep redirects the original to its log."""
     from rich.console import Console
@@ -73,7 +87,7 @@ def _uri(home: Path, tracking_uri: str | None) -> str:
 @app.command(epilog="Example: gansweep plan studies/arch_robustness.py --preset laptop")
 def plan(
     study: StudyFile,
-    preset: Preset = "laptop",
+    preset: Preset = None,
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
@@ -84,7 +98,7 @@ def plan(
     """Show what a launch would run: cells, arms and their differences, counts, and a forecast."""
     from gansweep.launch.forecast import describe_plan, print_plan
 
-    selection = _selection(study, preset, draws, seed, data)
+    selection = _sized(_selection(study, preset, draws, seed, data))
     described = describe_plan(selection, home, probe=probe)
     if as_json:
         print(json.dumps(described))
@@ -99,7 +113,7 @@ def plan(
 )
 def launch(
     study: StudyFile,
-    preset: Preset = "laptop",
+    preset: Preset = None,
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
@@ -108,7 +122,7 @@ def launch(
         float | None,
         typer.Option(min=0, help="GPUs for each trial, such as 0.25; default half of one where there is one."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or ray://HOST:10001.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or HOST:6379.")] = None,
     inline: Annotated[
         bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")
     ] = False,
@@ -119,7 +133,7 @@ def launch(
     """Run a study. The same command again goes on where it stopped and trains nothing twice."""
     from gansweep.launch.sweep import Settings, sweep
 
-    selection = _selection(study, preset, draws, seed, data)
+    selection = _sized(_selection(study, preset, draws, seed, data))
     settings = Settings(
         home=home,
         tracking_uri=tracking_uri,
@@ -164,8 +178,8 @@ def _run(study: Study, selection: Selection, uri: str) -> str:
     """The run that a reading command means: the selected one, else the last launched of this study."""
     from gansweep import records
 
-    if any((selection.preset, selection.draws, selection.seed, selection.data)):
-        return selection.run_name(study)
+    if any(value is not None for value in (selection.preset, selection.draws, selection.seed, selection.data)):
+        return _sized(selection).run_name(study)
     found = records.runs(uri, study.name)
     if not found:
         raise ValueError(
@@ -355,6 +369,9 @@ def main() -> None:
         app()
     except ValueError as error:
         print(f"gansweep: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"gansweep: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
         if not str(error).startswith("stopped:"):

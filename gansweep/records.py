@@ -5,7 +5,7 @@ card as `plan.json`, and a trial a child run tagged `gansweep.trial_id`. Every v
 because the store would turn it into a number.
 
 **trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
-factor, named by its path; status, failure (why, if status is failed: crashed, oom, hung, lost), verdict,
+factor, named by its path; status, failure (why, if status is failed: crashed, oom, lost), verdict,
 verdict_step, evidence, decision, decision_rule, decision_step; inception_score (at the last step; NaN without one),
 inception_score_std, inception_score_best, inception_score_best_step, protocol; step and images_seen (last),
 train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent, fingerprint_init,
@@ -81,6 +81,7 @@ STEP_COLUMNS = [
     "inception_score_std",
 ]
 SHOWN_TAGS = ("status", "failure", "verdict", "evidence", "decision", "decision_rule")
+RETRY_SECONDS = (1.0, 4.0, 15.0)
 MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED", "running": "RUNNING"}
 
 
@@ -113,14 +114,15 @@ def _quiet_mlflow() -> None:
 def check_reachable(uri: str) -> None:
     """Raise `TrackingUnreachable` in a few seconds if nothing listens where a server's URI points."""
     parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in ("http", "https", "postgresql", "mysql") or "+" in parts.scheme:
-        default = {"http": 80, "https": 443, "mysql": 3306}.get(parts.scheme.split("+")[0], 5432)
+    if parts.scheme in ("http", "https"):
         try:
-            socket.create_connection((parts.hostname or "", parts.port or default), timeout=5).close()
+            socket.create_connection(
+                (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
+            ).close()
         except OSError as error:
             raise TrackingUnreachable(f"tracking server {uri} does not answer: {error}") from error
     elif parts.scheme != "sqlite":
-        raise ValueError(f"tracking URI {uri!r} must start with sqlite:///, http://, https:// or postgresql://")
+        raise ValueError(f"tracking URI {uri!r} must start with sqlite:///, http:// or https://")
 
 
 class Recorder:
@@ -133,8 +135,13 @@ class Recorder:
         _quiet_mlflow()
         check_reachable(uri)
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
         self.client: MlflowClient = MlflowClient(tracking_uri=uri)
+        try:
+            self.client.search_experiments(max_results=1)
+        except MlflowException as error:
+            raise TrackingUnreachable(f"{uri} is no working MLflow store: {str(error).splitlines()[0]}") from error
         local = (home.resolve() / "artifacts").as_uri() if uri.startswith("sqlite") else None
         self.experiment = self._experiment(card["study"], local)
         self.parent = self._parent(card)
@@ -152,18 +159,32 @@ class Recorder:
 
     def _parent(self, card: Mapping[str, Any]) -> str:
         launched = str(time.time_ns() // 1_000_000)
-        found = self.client.search_runs([self.experiment], f"tags.`gansweep.run` = '{card['run']}'", max_results=1)
+        # the same run of a study in another home, or after its folder was deleted, is another run
+        where = f"tags.`gansweep.run` = '{card['run']}' and tags.`gansweep.launch_id` = '{card['launch_id']}'"
+        found = self.client.search_runs([self.experiment], where, max_results=1)
         if found:
             run_id = found[0].info.run_id
             self.client.update_run(run_id, status="RUNNING")
             self.client.set_tag(run_id, "gansweep.launched", launched)
+            before = self._card(run_id)
+            launches = [*before.get("launches", []), card["provenance"]]
+            card = {**card, "provenance": before.get("provenance", card["provenance"]), "launches": launches}
         else:
             tags = {"gansweep.run": card["run"], "gansweep.study": card["study"], "gansweep.kind": "study"}
-            tags |= {"gansweep.launched": launched}
+            tags |= {"gansweep.launched": launched, "gansweep.launch_id": card["launch_id"]}
             tags |= {"gansweep.design_hash": card["design_hash"], "mlflow.note.content": card["question"]}
             run_id = self.client.create_run(self.experiment, tags=tags, run_name=card["run"]).info.run_id
         self.client.log_dict(run_id, dict(card), "plan.json")
         return str(run_id)
+
+    def _card(self, run_id: str) -> dict[str, Any]:
+        """The design card that an earlier launch of the run recorded."""
+        import mlflow
+
+        content: dict[str, Any] = mlflow.artifacts.load_dict(
+            f"{self.client.get_run(run_id).info.artifact_uri}/plan.json"
+        )
+        return content
 
     def _children(self) -> tuple[dict[str, str], set[str]]:
         """Run ids by trial id, and the trials whose end is recorded."""
@@ -176,7 +197,7 @@ class Recorder:
             for run in page:
                 trial = run.data.tags["gansweep.trial_id"]
                 runs[trial] = run.info.run_id
-                if run.data.tags.get("gansweep.ended") == "true":
+                if run.data.tags.get("gansweep.ended") == "true" and run.info.status != "RUNNING":
                     synced.add(trial)
             if not (token := page.token):
                 return runs, synced
@@ -212,19 +233,26 @@ class Recorder:
             if self.failure:
                 continue  # the trial directories hold it; the next launch records what is missing
             act, args = item
-            try:
-                act(*args)
-            except Exception as error:
-                log.exception("recording failed")
-                self.failure = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            for pause in (*RETRY_SECONDS, None):
+                try:
+                    act(*args)
+                    break
+                except Exception as error:
+                    log.exception("recording failed")
+                    if pause is None:
+                        self.failure = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                    else:
+                        time.sleep(pause)
 
     def _start(self, planned: Mapping[str, Any], fields: Mapping[str, Any], started_ms: int) -> None:
         from mlflow.entities import Param
 
         trial = planned["trial"]
+        params = [Param(key, str(value)) for key, value in fields.items()]
         if trial in self._runs:
             self.client.update_run(self._runs[trial], status="RUNNING")
             self.client.set_tag(self._runs[trial], "gansweep.status", "running")
+            self.client.log_batch(self._runs[trial], params=params, synchronous=True)
             return
         tags = {f"gansweep.{key}": str(planned[key]) for key in ("cell", "arm", "seed", "position")}
         tags |= {"mlflow.parentRunId": self.parent, "gansweep.trial_id": trial, "gansweep.status": "running"}
@@ -232,7 +260,6 @@ class Recorder:
             self.experiment, start_time=started_ms, tags=tags, run_name=f"{planned['cell']} {planned['arm']}"
         )
         self._runs[trial] = run.info.run_id
-        params = [Param(key, str(value)) for key, value in fields.items()]
         self.client.log_batch(run.info.run_id, params=params, synchronous=True)
 
     def _report(self, trial: str, row: Mapping[str, Any], samples: bytes | None) -> None:
@@ -261,7 +288,8 @@ class Recorder:
             tags.append(RunTag("gansweep.ended", "true"))
         best = outcome.get("inception_score_best")
         step = outcome.get("inception_score_best_step") or 0
-        metrics = [Metric("inception_score_best", best, ended_ms, step)] if best is not None else []
+        final = best is not None and outcome["status"] != "cancelled"
+        metrics = [Metric("inception_score_best", best, ended_ms, step)] if final else []
         self.client.log_batch(run, tags=tags, metrics=metrics, synchronous=True)
         self.client.set_terminated(run, MLFLOW_STATUS[outcome["status"]], end_time=ended_ms)
 
@@ -306,11 +334,13 @@ def read(uri: str, run: str) -> Results:
     from gansweep.parts import misspelt
 
     source = _source(uri)
-    parents = {tags["gansweep.run"]: run_id for run_id, tags, _ in source.parents()}
+    parents = {tags["gansweep.run"]: run_id for run_id, tags, _ in reversed(source.parents())}
     if run not in parents:
         raise misspelt("recorded run", run, parents or ["(nothing is recorded here yet)"])
     plan = json.loads(source.artifact(parents[run], "plan.json") or b"{}")
     tags = source.child_tags(parents[run])
+    planned = {trial["trial"] for trial in plan["trials"]}
+    tags = {run_id: one for run_id, one in tags.items() if one["gansweep.trial_id"] in planned}
     ids = {run_id: one["gansweep.trial_id"] for run_id, one in tags.items()}
     trials = _trials(plan, {one["gansweep.trial_id"]: (run_id, one) for run_id, one in tags.items()})
     run_ids = {trial: run_id for run_id, trial in ids.items()}
@@ -353,7 +383,7 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
 
 
 def _steps(metrics: pd.DataFrame, trial_of: Mapping[str, str], trials: pd.DataFrame) -> pd.DataFrame:
-    metrics = metrics[metrics["key"].isin(STEP_COLUMNS)]
+    metrics = metrics[metrics["key"].isin(STEP_COLUMNS) & metrics["run_id"].isin(list(trial_of))]
     wide = metrics.pivot_table(index=["run_id", "step"], columns="key", values="value", aggfunc="last").reset_index()
     wide = wide.reindex(columns=["run_id", "step", *STEP_COLUMNS])
     wide.insert(0, "trial", wide.pop("run_id").map(trial_of))

@@ -161,7 +161,7 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
 def preset_sentence(plan: Mapping[str, Any]) -> str:
     """Which preset ran, and that a reduced one supports orderings only."""
     if plan["preset"] == "paper":
-        return "Preset paper: the published protocol, as far as it is published; caveats list what differs."
+        return f"Preset paper. {plan.get('preset_description', '')} The caveats list what differs from the paper."
     return (
         f"Preset {plan['preset']}: a reduced version of the published protocol. "
         f"{plan.get('preset_description', '')} Only the ordering of the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,21 @@ def _last_whole_step(trial: FrozenTrial, score: str) -> int:
     return max(whole, default=-1)
 
 
+def _mend(journal: Path) -> None:
+    """Drop what a killed driver left: its lock, and a last line that was cut short. Call while no driver runs."""
+    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        if not content.endswith(b"\n"):
+            os.truncate(journal, content.rfind(b"\n") + 1)
+
+
 class Search:
     """The Optuna study of one run of a study, in a journal file; opening it again goes on with it."""
 
     def __init__(self, path: Path, name: str, pruner: BasePruner, score: str) -> None:
         self.score = score
+        _mend(path)
         self.study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(path))),

@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ Arms = dict[str, dict[str, Any]]
 
 @part
 class Preset:
-    """A size at which a study runs: changed fields, reduced spaces, number of draws and metrics.
+    """A size at which a study runs: changed fields, reduced spaces, number of draws, metrics and rules.
 
     `description` is one sentence that the report prints; `space` replaces entries of the study's space, it adds none;
     `arms` changes further fields of the arms it names, beside what they set.
@@ -38,6 +39,7 @@ class Preset:
     arms: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     draws: int | None = None
     metrics: tuple[Any, ...] | None = None
+    rules: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.draws is not None:
@@ -101,9 +103,14 @@ class Study:
                     raise ValueError(
                         f"preset {name!r}: field {path!r} is set by {owners[taken[0]]}; only one may set it"
                     )
+            arms = [arm for axis in self.axes.values() for arm in axis]
             for arm in preset.arms:
-                if arm not in (arms := [arm for axis in self.axes.values() for arm in axis]):
+                if arm not in arms:
                     raise misspelt(f"preset {name!r}: arm", arm, arms)
+            for axis in self.axes.values():
+                if 0 < len(named := set(preset.arms) & set(axis)) < len(axis):
+                    others = ", ".join(sorted(set(axis) - named))
+                    raise ValueError(f"preset {name!r} changes arms, but not {others}: give it changes too, or {{}}")
             for path in preset.space:
                 if path not in self.space:
                     raise misspelt(f"preset {name!r}: space", path, self.space)
@@ -190,6 +197,7 @@ class Study:
             space={**self.space, **chosen.space},
             draws=draws or chosen.draws or self.draws,
             metrics=chosen.metrics or self.metrics,
+            rules=chosen.rules or self.rules,
             seed=self.seed if seed is None else seed,
             presets={preset: chosen} if preset is not None else {},
         )
@@ -284,6 +292,12 @@ class Selection:
         """The study as it will run."""
         return load_study(self.file).at(self.preset, draws=self.draws, seed=self.seed, data=self.data)
 
+    def absolute(self) -> Selection:
+        """The same selection with absolute paths, for a process in another folder."""
+        name, colon, path = (self.data or "").partition(":")
+        data = f"{name}:{Path(path).resolve()}" if colon else self.data
+        return dataclasses.replace(self, file=str(Path(self.file).resolve()), data=data)
+
     def run_name(self, study: Study) -> str:
         """The name of this run of the study: the same selection goes on with the same run."""
         changes = [f"{key}{value}" for key in ("draws", "seed", "data") if (value := getattr(self, key)) is not None]
@@ -304,8 +318,11 @@ def load_study(path: str | Path) -> Study:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, AttributeError, NameError) as error:
-        line = getattr(error, "lineno", None)
+    except ValueError:
+        raise
+    except Exception as error:
+        at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = getattr(error, "lineno", None) or (at[-1] if at else None)
         raise ValueError(f"{file}{f', line {line}' if line else ''}: {error}") from error
     if not isinstance(study := getattr(module, "study", None), Study):
         raise ValueError(f"{file} defines no `study = Study(...)`")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.test_launch import STUDY, gansweep
 
+Run = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parents[1]
 HELP = Path(__file__).parent / "cli_help.txt"
 COMMANDS = ("plan", "launch", "status", "report", "export", "dashboard", "studies", "doctor")
 
@@ -25,6 +28,23 @@ def test_the_help_is_what_is_under_version_control() -> None:
 
 def all_help() -> str:
     return "\n".join([helped(), *(helped(command) for command in COMMANDS)])
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process, from the project's folder: exit code, output and errors."""
+    from gansweep.cli import main
+
+    monkeypatch.chdir(ROOT)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gansweep", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        output, errors = capfd.readouterr()
+        return int(end.value.code or 0), output, errors
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -45,30 +65,29 @@ def all_help() -> str:
     ids=lambda value: " ".join(Path(a).name for a in value[:1] + value[2:]) if isinstance(value, tuple) else "",
 )
 def test_bad_input_is_one_line_that_names_it_and_exit_code_2(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    arguments: tuple[str, ...], message: str, run: Run, tmp_path: Path
 ) -> None:
-    refused = gansweep(*arguments, "--home", tmp_path / "home", cwd=Path(__file__).parents[1])
-    assert refused.returncode == 2
-    assert message in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+    code, _, errors = run(*arguments, "--home", str(tmp_path / "home"))
+    assert code == 2
+    assert message in errors
+    assert len(errors.strip().splitlines()) == 1, errors
 
 
-def test_a_misspelt_field_in_a_study_file_is_named_with_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelt_field_in_a_study_file_is_named_with_the_nearest(run: Run, tmp_path: Path) -> None:
     study = tmp_path / "misspelt.py"
     study.write_text(Path(STUDY).read_text().replace("report_every=2", "report_evry=2"))
-    refused = gansweep("plan", study)
-    assert refused.returncode == 2
-    assert refused.stderr.strip() == (
-        "gansweep: field of TrialConfig 'report_evry' does not exist; did you mean 'report_every'?"
-    )
+    code, _, errors = run("plan", str(study))
+    assert code == 2
+    assert errors.strip() == "gansweep: field of TrialConfig 'report_evry' does not exist; did you mean 'report_every'?"
 
 
-def test_a_syntax_error_in_a_study_file_is_one_line_with_its_place(tmp_path: Path) -> None:
+def test_a_syntax_error_in_a_study_file_is_one_line_with_its_place(run: Run, tmp_path: Path) -> None:
     study = tmp_path / "broken.py"
     study.write_text("study = Study(\n")
-    refused = gansweep("plan", study)
-    assert refused.returncode == 2
-    assert f"{study}, line 1" in refused.stderr
+    code, _, errors = run("plan", str(study))
+    assert code == 2
+    assert f"{study}, line 1" in errors
+    assert len(errors.strip().splitlines()) == 1
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -79,18 +98,18 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
-def test_a_plan_shows_every_arm_as_its_difference_from_the_baseline(tmp_path: Path) -> None:
-    shown = gansweep("plan", STUDY, "--preset", "smoke", "--home", tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert "2 cells of 4 in the space x 3 arms = 6 trials" in shown.stdout
-    assert "constraint.weight" in shown.stdout
-    assert "forecast on cpu" in shown.stdout
+def test_a_plan_shows_every_arm_as_its_difference_from_the_baseline(run: Run, tmp_path: Path) -> None:
+    code, shown, errors = run("plan", STUDY, "--preset", "smoke", "--home", str(tmp_path))
+    assert code == 0, errors
+    assert "2 cells of 4 in the space x 3 arms = 6 trials" in shown
+    assert "constraint.weight" in shown
+    assert "forecast on cpu" in shown
 
 
-def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
-    found = gansweep("doctor", "--home", tmp_path)
-    assert found.returncode == 0, found.stdout
-    assert "closed-form" in found.stdout
+def test_doctor_finds_this_machine_fit(run: Run, tmp_path: Path) -> None:
+    code, found, _ = run("doctor", "--home", str(tmp_path))
+    assert code == 0, found
+    assert "closed-form" in found
 
 
 if __name__ == "__main__":

@@ -318,6 +318,21 @@ def test_a_preset_changes_fields_spaces_and_draws(declared: dict[str, Any]) -> N
     assert study.at(None).draws == 4
 
 
+def test_a_preset_changes_further_fields_of_an_arm_and_of_no_other(arch_robustness: Study) -> None:
+    paper, laptop = (arch_robustness.at(name).arm_changes() for name in ("paper", "laptop"))
+    for arm, rate in {"gan": 2e-4, "wgan_gp": 1e-4}.items():
+        for role in ("generator_optimizer.lr", "discriminator_optimizer.lr"):
+            assert paper[arm][role] == rate
+            assert laptop[arm][role] == pytest.approx(10 * rate)
+    assert laptop["wgan_gp"]["generator_optimizer.beta2"] == 0.9
+
+
+def test_a_preset_for_an_unknown_arm_names_the_nearest_one(arch_robustness: Study) -> None:
+    wrong = Preset(description="Wrong.", arms={"wgan": {"n_critic": 2}})
+    with pytest.raises(ValueError, match="arm 'wgan' does not exist; did you mean 'wgan_gp'"):
+        dataclasses.replace(arch_robustness, presets={"laptop": wrong})
+
+
 def test_the_command_line_comes_after_the_preset(declared: dict[str, Any]) -> None:
     study = Study(**declared).at("smoke", draws=1, seed=7, data="digits")
     assert (study.draws, study.seed, study.baseline.steps) == (1, 7, 4)

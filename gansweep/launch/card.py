@@ -20,14 +20,9 @@ from gansweep.study import Plan, Selection
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
-    "data",
-    "losses",
-    "metrics",
-    "models",
-    "optimizers.py",
-    "randomness.py",
-    "training.py",
-    "trial.py",
+    *("data", "losses", "metrics", "models"),
+    *("optimizers.py", "randomness.py", "search.py", "stability.py", "study.py", "training.py", "trial.py"),
+    *("launch/driver.py", "launch/worker.py"),
 )
 
 

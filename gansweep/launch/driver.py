@@ -21,12 +21,13 @@ from gansweep.launch.worker import Assignment, Report
 from gansweep.randomness import derive_seed
 from gansweep.records import Recorder
 from gansweep.search import Search, ending
-from gansweep.stability import Decision, Finding, Status, Stream, Verdict, first_finding
+from gansweep.stability import Decision, Diverged, Finding, Status, Stream, Verdict, first_finding
 from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
-MAX_LOSSES = 3
-MAX_STILLBORN = 3
+MAX_LOSSES = 3  # of one trial without a new report in between
+MAX_STILLBORN = 3  # attempts in a row that ended before their first new report, by the same error
+MAX_LOSSES_IN_A_ROW = 8  # of all trials together, without a new report in between
 
 
 class Live:
@@ -54,12 +55,16 @@ class Driver:
     def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocol: str) -> None:
         self.plan, self.study, self.folder = plan, plan.study, folder
         self.search, self.recorder, self.protocol = search, recorder, protocol
+        # a run that is not finite is over whatever the study asks for
+        self.rules = (Diverged(), *(rule for rule in self.study.rules if not isinstance(rule, Diverged)))
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.live: dict[str, Live] = {}
         self.interrupted: dict[str, Live] = {}
         self.waiting: deque[PlannedTrial] = deque()
         self.losses: Counter[str] = Counter()
-        self.stillborn: dict[str, str] = {}
+        self.losses_in_a_row = 0
+        self.stillborn: dict[str, tuple[str, str]] = {}
+        self.recorded_at_start: dict[str, int] = {}
         self.broken = ""
         self.stopping = False
         self.ended_before = 0
@@ -74,6 +79,7 @@ class Driver:
         planned = self.waiting.popleft()
         known = planned.id in self.interrupted
         live = self.live[planned.id] = self.interrupted.pop(planned.id) if known else self._begin(planned)
+        self.recorded_at_start[planned.id] = live.last_step
         return Assignment(
             trial=planned.id,
             arm=planned.arm,
@@ -95,13 +101,13 @@ class Driver:
             self._failed(live, report.failure, report.error or "")
             return True
         if report.cancelled:
-            self._cancel(self.live.pop(trial))
+            self.interrupted[trial] = self.live.pop(trial)
             return True
         if report.note:
             log.warning("trial %s: %s", trial, report.note)
         assert report.row is not None
-        self._end_stillborn()
         if report.row["step"] > live.last_step:
+            self._progressed(trial)
             row = report.row if live.rows else {**report.row, "facts": report.facts}
             live.rows.append(row)
             live.directory.append(row)
@@ -111,22 +117,28 @@ class Driver:
         return self._decide(live, over=report.over)
 
     def lost(self, trial: str, why: str) -> None:
-        """The worker of a trial died: another attempt, until there were too many."""
+        """The worker of a trial died: another attempt, until there were too many without progress.
+
+        If trials keep losing their workers and none reports, it is the machine: the sweep stops, and nothing is judged.
+        """
         live = self.live[trial]
         log.warning("trial %s lost its worker: %s", trial, why)
         self.losses[trial] += 1
-        if self.losses[trial] > MAX_LOSSES:
+        self.losses_in_a_row += 1
+        if self.losses[trial] > MAX_LOSSES and self.losses_in_a_row < MAX_LOSSES_IN_A_ROW and not self.stopping:
             self._end(live, {"status": Status.FAILED, "failure": "lost", "error": why[-2000:]})
-        elif self.stopping:
-            self._cancel(self.live.pop(trial))
-        else:
-            self.interrupted[trial] = self.live.pop(trial)
-            self.waiting.appendleft(live.planned)
+            return
+        self.interrupted[trial] = self.live.pop(trial)
+        if self.losses_in_a_row >= MAX_LOSSES_IN_A_ROW:
+            self._break(f"{self.losses_in_a_row} workers in a row died without a report; the last: {why}")
+        self.waiting.appendleft(live.planned)
 
     def close(self) -> None:
-        """Nothing more will be reported."""
-        if not self.broken:
+        """Nothing more will be reported: what was interrupted is recorded so."""
+        if not self.stopping:
             self._end_stillborn()
+        for live in self.interrupted.values():
+            self._record_cancelled(live)
 
     def stop(self) -> None:
         """Start nothing more, and have every worker save its state at its next report."""
@@ -157,7 +169,7 @@ class Driver:
                     self._record_end(self._begin(planned), outcome)
             elif directory.attempts():
                 live = self.live[planned.id] = self._begin(planned)
-                over = live.last_step == planned.config.steps
+                over = bool(live.rows) and self._is_over(live)
                 if not (live.rows and self._decide(live, over=over)):
                     self.interrupted[planned.id] = self.live.pop(planned.id)
                     under_way.append(planned)
@@ -171,62 +183,80 @@ class Driver:
         shown = {"trial": planned.id, "cell": planned.cell, "arm": planned.arm, "position": planned.position}
         self.recorder.start({**shown, "seed": planned.config.seed}, planned.config.flat(), live.started_ms)
         self.search.start(planned.id, {**planned.factors, "arm": planned.arm}, self.study.space, list(self.study.arms))
+        grid = live.directory.path / "samples.png"
+        samples = grid.read_bytes() if live.rows and grid.exists() else None
         for number, row in enumerate(live.rows, start=1):
-            self.recorder.report(planned.id, row)
+            self.recorder.report(planned.id, row, samples if number == len(live.rows) else None)
             self.search.report(planned.id, row)
-            finding = None if live.audit else first_finding(self.study.rules, Stream(live.rows[:number]), ended=False)
+            finding = None if live.audit else first_finding(self.rules, Stream(live.rows[:number]), ended=False)
             if finding and number < len(live.rows):
                 live.audit = {"decision_rule": finding.rule, "decision_step": row["step"]}
         return live
 
+    def _progressed(self, trial: str) -> None:
+        """A new report: the machinery works, so trials that failed at once have failed by themselves."""
+        self.losses.pop(trial, None)
+        self.losses_in_a_row = 0
+        if not self.stopping:
+            self._end_stillborn()
+
     def _failed(self, live: Live, failure: str, error: str) -> None:
-        """The code failed. Trials that fail before their first report wait for one that gets further.
+        """The code failed. Attempts that report nothing new wait for another trial that gets further.
 
         If several in a row end in the same error, it is not theirs: the sweep stops, and they are tried again next
         time.
         """
-        log.error("trial %s failed (%s): %s", live.planned.id, failure, error)
-        if live.rows:
+        trial = live.planned.id
+        log.error("trial %s failed (%s): %s", trial, failure, error)
+        if live.last_step > self.recorded_at_start[trial]:
             self._end(live, {"status": Status.FAILED, "failure": failure, "error": error})
             return
-        trial = live.planned.id
         self.interrupted[trial] = self.live.pop(trial)
-        self.stillborn[trial] = error
-        last_lines = [text.strip().splitlines()[-1] for text in self.stillborn.values()]
-        if len(last_lines) >= MAX_STILLBORN and len(set(last_lines)) == 1:
-            self.broken = last_lines[0]
-            self.stop()
+        self.stillborn[trial] = (failure, error)
+        last = [_kind(text) for _, text in self.stillborn.values()][-MAX_STILLBORN:]
+        if len(last) == MAX_STILLBORN and len(set(last)) == 1:
+            final = error.strip().splitlines()[-1]
+            self._break(f"{len(last)} trials in a row failed before their first report with the same error: {final}")
+
+    def _break(self, why: str) -> None:
+        self.broken = self.broken or why
+        self.stop()
 
     def _end_stillborn(self) -> None:
-        """The machinery works, so the trials that failed at once have failed by themselves."""
-        for trial, error in list(self.stillborn.items()):
+        for trial, (failure, error) in list(self.stillborn.items()):
             self.live[trial] = self.interrupted.pop(trial)
-            self._end(self.live[trial], {"status": Status.FAILED, "failure": "crashed", "error": error})
+            self._end(self.live[trial], {"status": Status.FAILED, "failure": failure, "error": error})
         self.stillborn.clear()
+
+    def _is_over(self, live: Live) -> bool:
+        last = live.rows[-1]
+        return last["step"] == live.planned.config.steps or last.get("nonfinite_step") is not None
 
     def _decide(self, live: Live, *, over: bool) -> bool:
         """End the trial if it is over or a rule says so. True if it has ended."""
-        finding = first_finding(self.study.rules, Stream(live.rows), ended=over)
+        finding = first_finding(self.rules, Stream(live.rows), ended=over)
+        settled = finding is not None and finding.settled
+        stopped = settled and live.last_step < live.planned.config.steps
+        rule = finding.rule if finding else type(self.search.study.pruner).__name__
         if not over and self.search.would_prune(live.planned.id):
-            rule = finding.rule if finding else type(self.search.study.pruner).__name__
-            if (finding and finding.settled) or not self._is_audited(live.planned.id):
-                self._end(live, self._judged(live, finding, Decision.PRUNED, rule))
-                return True
-            live.audit = live.audit or {"decision_rule": rule, "decision_step": live.last_step}
+            if not settled and self._is_audited(live.planned.id):
+                live.audit = live.audit or {"decision_rule": rule, "decision_step": live.last_step}
+            else:
+                over = stopped = True
         if over:
-            # a settled finding is an end that nothing decided: the trial cannot go on
-            stopped = finding is not None and finding.settled and live.last_step < live.planned.config.steps
-            decision = Decision.PRUNED if stopped else Decision.AUDITED if live.audit else Decision.COMPLETED
-            outcome = self._judged(live, finding, decision, finding.rule if stopped and finding else None)
-            self._end(live, outcome | live.audit)
+            # an audited trial stays one however it ends: leaving out those that diverged would bias the audit
+            decision = Decision.AUDITED if live.audit else Decision.PRUNED if stopped else Decision.COMPLETED
+            self._end(live, self._judged(live, finding, decision, rule) | live.audit)
         return over
 
     def _is_audited(self, trial: str) -> bool:
         """A coin that depends on the trial's id only, so that a resumed study tosses it the same."""
         return derive_seed(trial, "audit", bits=32) / 2**32 < self.study.audit_fraction
 
-    def _judged(self, live: Live, finding: Finding | None, decision: Decision, rule: str | None) -> dict[str, Any]:
+    def _judged(self, live: Live, finding: Finding | None, decision: Decision, rule: str) -> dict[str, Any]:
         judged: dict[str, Any] = {"status": Status.DONE, "decision": decision}
+        if not (finding and finding.settled):
+            judged |= self._last_scores(live)
         if finding:
             judged |= {"verdict": finding.verdict, "verdict_step": finding.step, "evidence": finding.evidence}
         elif decision is not Decision.PRUNED:
@@ -235,6 +265,14 @@ class Driver:
         if decision is Decision.PRUNED:
             judged |= {"decision_rule": rule, "decision_step": live.last_step}
         return judged
+
+    def _last_scores(self, live: Live) -> dict[str, Any]:
+        """The scores of the last evaluation: the final ones, or those at which a rule stopped the trial."""
+        scores: dict[str, Any] = {}
+        for name in (metric.name for metric in self.study.metrics):
+            if row := next((row for row in reversed(live.rows) if row.get(name) is not None), None):
+                scores |= {name: row[name], f"{name}_std": row.get(f"{name}_std")}
+        return scores
 
     def _end(self, live: Live, outcome: Mapping[str, Any]) -> None:
         """Write the end to the trial's directory first, then to every record."""
@@ -252,8 +290,7 @@ class Driver:
         state = ending(outcome["status"], outcome.get("decision"), score)
         self.search.end(trial, state, score, why)
 
-    def _cancel(self, live: Live) -> None:
-        self.interrupted[live.planned.id] = live
+    def _record_cancelled(self, live: Live) -> None:
         self.recorder.end(live.planned.id, {**self._summary(live), "status": Status.CANCELLED}, _now_ms())
 
     def _summary(self, live: Live) -> dict[str, Any]:
@@ -274,14 +311,18 @@ class Driver:
         }
         for metric in self.study.metrics:
             values = stream[metric.name]
-            final = last.get(metric.name)
-            if final is not None and np.isfinite(final):
-                summary |= {metric.name: final, f"{metric.name}_std": last.get(f"{metric.name}_std")}
             if np.isfinite(values).any():
                 best = int(np.nanargmax(values))
                 summary |= {f"{metric.name}_best": float(values[best])}
                 summary |= {f"{metric.name}_best_step": live.rows[best]["step"]}
         return summary
+
+
+def _kind(error: str) -> str:
+    """What makes two errors the same: the exception's type and where it was raised, not what it says."""
+    lines = error.strip().splitlines()
+    places = [line.strip() for line in lines if line.lstrip().startswith("File ")]
+    return f"{lines[-1].split(':')[0] if lines else ''} {places[-1] if places else ''}"
 
 
 def _now_ms() -> int:

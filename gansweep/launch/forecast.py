@@ -31,6 +31,12 @@ def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str,
     study = selection.study()
     plan = study.plan()
     size = study.space_size
+    forecast, without = None, "it was not asked for"
+    if probe:
+        try:
+            forecast = _forecast(plan, home.resolve())
+        except ValueError as error:
+            without = f"{error}"
     return {
         "study": study.name,
         "question": study.question,
@@ -42,7 +48,8 @@ def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str,
         "factors": {path: space.shown for path, space in study.space.items()},
         "baseline": study.baseline_fields(),
         "arms": study.arm_changes(),
-        "forecast": _forecast(plan, home.resolve()) if probe else None,
+        "forecast": forecast,
+        "no_forecast": None if forecast else without,
     }
 
 
@@ -111,6 +118,8 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
         shown = [_cell(changes[field], base) for changes in described["arms"].values()]
         arms.add_row(field, str(base), *shown)
     console.print(arms)
+    if described["no_forecast"]:
+        console.print(f"no forecast: {described['no_forecast']}", highlight=False)
     if forecast := described["forecast"]:
         each = ", ".join(f"{arm} {clock(seconds)}" for arm, seconds in forecast["seconds_per_trial"].items())
         hours, where = clock(forecast["hours"] * 3600), f"{forecast['device']} with {forecast['workers']} workers"

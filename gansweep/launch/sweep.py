@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ class Settings:
         """Trials at a time (None: what a cluster holds) and GPUs for each."""
         here = torch.cuda.device_count() if self.address is None else 0
         gpus = self.gpus_per_trial if self.gpus_per_trial is not None else 0.5 if here else 0.0
+        if self.address is None and gpus > here:
+            raise ValueError(f"gpus_per_trial = {gpus:g} is more than the {here} GPUs of this machine")
         if self.workers is not None or self.address is not None:
             return self.workers, gpus
         return int(here / gpus) if gpus and here else os.cpu_count() or 1, gpus
@@ -87,35 +90,44 @@ def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
     if settings.tracking_uri is not None:
         records.check_reachable(settings.tracking_uri)
     workers, gpus = settings.allotment()
-    device = resolve_device("cuda" if gpus else "cpu")
+    # the driver prepares classifiers, on a head node perhaps without a GPU; the workers get what was asked for
+    device = resolve_device("auto" if gpus else "cpu")
     run = selection.run_name(study)
     folder = settings.home.resolve() / "studies" / run
     (folder / "trials").mkdir(parents=True, exist_ok=True)
     with only_driver(folder), _log_file(folder / "launch.log"):
         say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
-        workplace, card = _prepare(plan, selection, settings.home.resolve(), folder, str(device), say)
-        _check_design(folder / "design.json", card)
+        workplace, card = _prepare(
+            plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu", say
+        )
+        card["launch_id"] = _check_design(folder / "design.json", card)
         with _executor(settings, workplace, folder, say) as execute:
             recorder = records.Recorder(settings.uri, settings.home, card)
             search = Search(folder / "optuna.journal", run, VerdictPruner(*study.rules), study.metrics[0].name)
             driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
             if driver.ended_before:
                 say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
-            with _interruptible(driver, say), LiveTable(console, driver, run, workers or 1) as table:
-                execute(driver, table.show)
+            try:
+                with _interruptible(driver, say), LiveTable(console, driver, run, workers or 1) as table:
+                    execute(driver, table.show)
+            finally:
                 driver.close()
-            complete = driver.counts()["not_started"] == driver.counts()["cancelled"] == 0
-            unrecorded = recorder.close(finished=complete)
+                swept = Swept(run, driver.counts(), "")
+                unrecorded = recorder.close(finished=swept.complete)
         if driver.broken:
-            raise RuntimeError(
-                f"stopped: {len(driver.stillborn)} trials in a row failed before their first report with the same "
-                f"error: {driver.broken} (see {folder / 'launch.log'}; the same command tries them again)"
-            )
-        return Swept(run, driver.counts(), unrecorded)
+            where = folder / "launch.log"
+            raise RuntimeError(f"stopped: {driver.broken} (see {where}; the same command goes on)")
+        return dataclasses.replace(swept, unrecorded=unrecorded)
 
 
 def _prepare(
-    plan: Plan, selection: Selection, home: Path, folder: Path, device: str, say: Callable[[str], None]
+    plan: Plan,
+    selection: Selection,
+    home: Path,
+    folder: Path,
+    device: str,
+    worker_device: str,
+    say: Callable[[str], None],
 ) -> tuple[Workplace, dict[str, Any]]:
     """Decode every data set and train every classifier that the plan needs, unless the caches hold them."""
     metrics = plan.study.metrics
@@ -129,7 +141,7 @@ def _prepare(
         classifiers[key] = tuple(m.classifier.prepare(images, home / "classifiers", device, say) for m in metrics)
     main = content_id(plan.study.baseline.data)
     images = open_images(data[main])
-    workplace = Workplace(selection, folder, data, classifiers, device)
+    workplace = Workplace(selection.absolute(), folder, data, classifiers, worker_device)
     judge = metrics[0].classifier.load(classifiers[main][0], device)
     # a set smaller than the protocol's n is scored whole; the number is recorded beside the score
     num_real = min(metrics[0].num_samples, len(images.train_labels))
@@ -172,16 +184,20 @@ def _executor(
         tune.stop()
 
 
-def _check_design(file: Path, card: dict[str, Any]) -> None:
-    """Refuse to mix two designs under one name: name what differs and how to go on."""
+def _check_design(file: Path, card: dict[str, Any]) -> str:
+    """Refuse to mix two designs under one name: name what differs and how to go on. Returns the run's own id."""
     now = {key: card[key] for key in ("design_hash", "design", "data", "protocol")}
     if not file.exists():
+        now["launch_id"] = uuid.uuid4().hex
         write_atomically(file, json.dumps(now, indent=1, sort_keys=True).encode())
-        return
+        return str(now["launch_id"])
     before = json.loads(file.read_bytes())
     if before["design_hash"] == now["design_hash"]:
-        return
-    old, new = ([f"{k} = {v}" for k, v in sorted(flatten(d).items()) if k != "design_hash"] for d in (before, now))
+        return str(before["launch_id"])
+    old, new = (
+        [f"{k} = {v}" for k, v in sorted(flatten(d).items()) if k not in ("design_hash", "launch_id")]
+        for d in (before, now)
+    )
     changed = [
         line
         for line in difflib.unified_diff(old, new, lineterm="", n=0)
@@ -190,7 +206,7 @@ def _check_design(file: Path, card: dict[str, Any]) -> None:
     what = "\n  ".join(changed[:20]) or "the code that makes the numbers (losses, models, training, data or metrics)"
     raise ValueError(
         f"the design of {card['run']} has changed since it was started:\n  {what}\n"
-        f"restore it to go on, or start anew with another --home, or delete {file.parent}"
+        "restore it to go on, or start anew with another --home"
     )
 
 

@@ -48,6 +48,8 @@ class TrialDir:
         """Add one report."""
         with open(self.path / "history.jsonl", "ab") as file:
             file.write(json.dumps(row).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def outcome(self) -> dict[str, Any] | None:
         """How the trial ended; None if it has not."""

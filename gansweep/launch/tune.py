@@ -42,6 +42,8 @@ def start(address: str | None, workers: int, gpus: float) -> None:
     """Connect to the cluster at `address`, or start Ray on this machine with one CPU per worker."""
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is not None:
+        if address.startswith("ray://"):
+            raise ValueError(f"address {address!r} is for Ray Client; give HOST:6379, or auto on a node of the cluster")
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -68,6 +70,7 @@ class TuneTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], workplace: Workplace | None = None) -> None:
         self.workplace = workplace
         self.worker: Worker | None = None
+        self.spoiled = False
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -77,6 +80,8 @@ class TuneTrial(tune.Trainable):
 
     def _reports(self, assignment: Assignment) -> Iterator[Report]:
         """The worker is made here, so that what keeps it from starting is a report like any other."""
+        if self.spoiled:
+            self.worker = None  # a failed trial may leave a broken device or cache behind
         try:
             assert self.workplace is not None
             self.worker = self.worker or Worker(self.workplace)
@@ -88,6 +93,7 @@ class TuneTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """The next report."""
         report = next(self.reports)
+        self.spoiled = report.failure is not None
         return {"report": json.dumps(asdict(report))}
 
 
@@ -186,5 +192,8 @@ def run(
         except RuntimeError as error:
             # Ray's memory monitor ends fit() itself; nothing is lost, the rest goes on in a new one
             log.exception("Tune stopped")
-            for trial in list(driver.live):
-                driver.lost(trial, f"Ray Tune stopped: {str(error).splitlines()[0]}")
+            reason = f"Ray Tune stopped: {str(error).splitlines()[0]}"
+        else:
+            reason = "Ray Tune ended without it"
+        for trial in list(driver.live):
+            driver.lost(trial, reason)

@@ -72,7 +72,8 @@ class InceptionScore:
         """
         batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
         mean, std = inception_score(self._logits(batches, classifier).cpu().numpy(), self.num_splits, self.seed)
-        return {self.name: mean, f"{self.name}_std": std}
+        # one split has no spread, and 0 would say that the score is exact
+        return {self.name: mean} | ({f"{self.name}_std": std} if self.num_splits > 1 else {})
 
     @torch.inference_mode()
     def _logits(self, batches: Iterator[Tensor], classifier: LoadedClassifier) -> Tensor:
