@@ -141,7 +141,7 @@ study = Study(
         ),
         "paper": Preset(
             description="The published sizes: 200 architectures, 100,000 generator iterations, 32x32 ImageNet. The "
-            "score's classifier is trained on the data; InceptionScore(classifier=Inception2015(...)) is the published.",
+            "score's classifier is trained on the data; InceptionScore(classifier=Inception2015(...)) is theirs.",
         ),
     },
     report=(
@@ -173,7 +173,7 @@ study = Study(
         "The arms differ in more than the loss: optimiser, critic steps and the discriminator's normaliser. Generator "
         "iterations are equal, compute is not.",
         "How depth maps to layers is inferred from the first author's code; the paper does not say.",
-        "The Inception Score is that of a classifier trained on the data set itself, not of the 2015 Inception network, "
-        "so the thresholds do not mean what they mean in the paper.",
+        "The Inception Score is that of a classifier trained on the data set itself, not of the 2015 Inception "
+        "network, so the thresholds do not mean what they mean in the paper.",
     ),
 )
