@@ -1,0 +1,214 @@
+"""The driver's decisions, with reports made by hand and every record real."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gansweep import Exploding, records
+from gansweep.launch.driver import MAX_LOSSES, MAX_LOSSES_IN_A_ROW, MAX_STILLBORN, Driver
+from gansweep.launch.worker import Report
+from gansweep.records import Recorder
+from gansweep.search import Search, VerdictPruner
+from gansweep.study import Plan, load_study
+
+STUDY = Path(__file__).parent / "tiny_study.py"
+FACTS = {"device": "cpu", "fingerprint_data": "a", "fingerprint_latent": "b", "fingerprint_init": "c"}
+Make = Callable[..., Driver]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One tracking store for all tests: making one takes seconds."""
+    return records.default_uri(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def make(store: str, tmp_path: Path) -> Iterator[Make]:
+    """Drivers on one folder; each call is another launch."""
+    recorders: list[Recorder] = []
+
+    def build(**changes: Any) -> Driver:
+        study = dataclasses.replace(load_study(STUDY).at("smoke"), **changes)
+        plan: Plan = study.plan()
+        trials = [
+            {"trial": t.id, "cell": t.cell, "arm": t.arm, "seed": 0, "position": t.position, "factors": dict(t.factors)}
+            for t in plan
+        ]
+        card = {"study": "tiny", "run": "tiny-smoke", "question": "?", "design_hash": "x", "provenance": {}}
+        card |= {"launch_id": tmp_path.name, "factors": {}, "trials": trials}
+        (tmp_path / "trials").mkdir(exist_ok=True)
+        recorders.append(Recorder(store, tmp_path, card))
+        search = Search(tmp_path / "optuna.journal", "tiny", VerdictPruner(*study.rules), "inception_score")
+        return Driver(plan, tmp_path, search, recorders[-1], "protocol")
+
+    yield build
+    for recorder in recorders:
+        assert recorder.close(finished=True) == ""
+
+
+def row(step: int, **values: Any) -> dict[str, Any]:
+    spent = {"seconds": 1.0, "evaluate_seconds": 0.0, "record_seconds": 0.0}
+    return {
+        "step": step,
+        "images_seen": step,
+        "time_ms": 1_700_000_000_000 + step,
+        "nonfinite_step": None,
+        **spent,
+    } | values
+
+
+def reports(driver: Driver, trial: str, *rows: dict[str, Any]) -> bool:
+    """Pass rows on until the driver stops the trial; whether it did."""
+    last = rows[-1]["step"] == driver.study.baseline.steps
+    for number, one in enumerate(rows):
+        over = one["nonfinite_step"] is not None or (last and number == len(rows) - 1)
+        if driver.take(trial, Report(row=one, facts=FACTS, over=over)):
+            return True
+    return False
+
+
+def begin(driver: Driver) -> str:
+    assignment = driver.next()
+    assert assignment is not None
+    return assignment.trial
+
+
+def crash(driver: Driver, where: str = "worker.py", what: str = "ValueError: no") -> str:
+    trial = begin(driver)
+    error = f'Traceback:\n  File "{where}", line 1\n    raise\n{what} {trial}'
+    assert driver.take(trial, Report(over=True, failure="crashed", error=error))
+    return trial
+
+
+def assert_counts_add_up(driver: Driver) -> None:
+    counts = driver.counts()
+    assert counts.pop("planned") == sum(counts.values())
+    assert min(counts.values()) >= 0
+
+
+def test_a_machine_that_kills_every_worker_stops_the_sweep_and_judges_nothing(make: Make) -> None:
+    driver = make()
+    for _ in range(MAX_LOSSES_IN_A_ROW):
+        driver.lost(begin(driver), "killed")
+    assert "workers in a row died" in driver.broken
+    assert driver.next() is None
+    assert driver.finished
+    assert sum(outcome["failure"] == "lost" for outcome in driver.outcomes.values()) <= 1
+    assert_counts_add_up(driver)
+    driver.close()
+
+
+def test_a_trial_that_kills_its_workers_fails_alone(make: Make) -> None:
+    driver = make()
+    bad, good = begin(driver), begin(driver)
+    for number in range(MAX_LOSSES + 1):
+        driver.lost(bad, "killed")
+        reports(driver, good, row(2 * number + 2, loss_generator=1.0))
+        if bad not in driver.outcomes:
+            assert begin(driver) == bad, "an interrupted trial goes first"
+    assert driver.outcomes[bad]["failure"] == "lost"
+    assert driver.outcomes[bad]["status"] == "failed"
+    assert not driver.broken
+    assert_counts_add_up(driver)
+
+
+def test_losses_are_forgiven_by_progress(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    for number in range(2 * MAX_LOSSES + 2):
+        reports(driver, trial, row(number + 1, loss_generator=1.0))
+        driver.lost(trial, "preempted")
+        assert begin(driver) == trial
+    assert trial not in driver.outcomes
+
+
+def test_the_same_error_at_the_start_of_several_trials_is_not_theirs(make: Make) -> None:
+    driver = make()
+    healthy = begin(driver)
+    crash(driver, "elsewhere.py", "KeyError: one odd trial")
+    failed = [crash(driver) for _ in range(MAX_STILLBORN)]
+    assert f"{MAX_STILLBORN} trials in a row failed before their first report" in driver.broken
+    reports(driver, healthy, row(2, loss_generator=1.0))
+    driver.close()
+    assert not driver.outcomes, "a healthy trial's report must not turn the others into failures"
+    again = make()
+    assert {again.next().trial for _ in range(5)} >= set(failed)  # type: ignore[union-attr]
+
+
+def test_a_trial_that_fails_at_once_by_itself_has_failed(make: Make) -> None:
+    driver = make()
+    failed, healthy = crash(driver), begin(driver)
+    assert failed not in driver.outcomes
+    reports(driver, healthy, row(2, loss_generator=1.0))
+    assert driver.outcomes[failed]["status"] == "failed"
+    assert driver.outcomes[failed]["failure"] == "crashed"
+    assert_counts_add_up(driver)
+
+
+def test_a_resumed_trial_that_fails_before_a_new_report_is_not_judged_by_it(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    reports(driver, trial, row(2, loss_generator=1.0))
+    driver.stop()
+    driver.take(trial, Report(over=True, cancelled=True))
+    driver.close()
+    again = make()
+    assert crash(again) == trial
+    assert trial not in again.outcomes
+
+
+def test_a_stopped_trial_keeps_the_score_of_its_last_evaluation(make: Make) -> None:
+    driver = make(rules=(Exploding(limit=10.0, patience=2),), audit_fraction=0.0)
+    trial = begin(driver)
+    huge = {"gradient_norm_generator": 1e3}
+    scored = row(4, inception_score=1.7, inception_score_std=0.1)
+    assert reports(driver, trial, row(2), scored, row(6, **huge), row(8, **huge))
+    outcome = driver.outcomes[trial]
+    assert (outcome["decision"], outcome["decision_rule"], outcome["decision_step"]) == ("pruned", "Exploding", 8)
+    assert (outcome["verdict"], outcome["inception_score"]) == ("exploding", 1.7)
+
+
+def test_an_audited_trial_stays_audited_when_it_diverges(make: Make) -> None:
+    driver = make(rules=(Exploding(limit=10.0, patience=1),), audit_fraction=1.0)
+    trial = begin(driver)
+    reports(driver, trial, row(2, gradient_norm_generator=1e3))
+    assert reports(driver, trial, row(4, nonfinite_step=3))
+    outcome = driver.outcomes[trial]
+    assert (outcome["decision"], outcome["decision_rule"], outcome["decision_step"]) == ("audited", "Exploding", 2)
+    assert outcome["verdict"] == "diverged"
+    assert "inception_score" not in outcome
+
+
+def test_a_run_that_is_not_finite_is_diverged_even_if_the_study_asks_for_no_such_rule(make: Make) -> None:
+    driver = make(rules=(Exploding(),))
+    trial = begin(driver)
+    assert reports(driver, trial, row(2), row(4, nonfinite_step=3))
+    assert driver.outcomes[trial]["verdict"] == "diverged"
+    assert driver.outcomes[trial]["decision"] == "pruned"
+
+
+def test_a_driver_that_died_before_the_outcome_was_written_ends_the_trial_without_training(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    live = driver.live[trial]
+    live.directory.append(row(12, inception_score=1.5) | {"facts": FACTS})
+    again = make()
+    assert again.outcomes[trial]["verdict"] == "trained"
+    assert again.outcomes[trial]["inception_score"] == 1.5
+
+
+def test_a_line_that_a_kill_cut_short_is_reported_again(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    reports(driver, trial, row(2, loss_generator=1.0), row(4, loss_generator=1.0))
+    file = driver.live[trial].directory.path / "history.jsonl"
+    file.write_bytes(file.read_bytes()[:-10])
+    again = make()
+    assignment = again.next()
+    assert assignment is not None
+    assert (assignment.trial, assignment.recorded_step) == (trial, 2)
