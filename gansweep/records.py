@@ -155,7 +155,10 @@ class Recorder:
         found = self.client.get_experiment_by_name(study)
         if found is not None:
             return str(found.experiment_id)
-        return str(self.client.create_experiment(study, artifact_location=artifacts and f"{artifacts}/{study}"))
+        location = artifacts and f"{artifacts}/{study}"
+        # without a kind the MLflow UI opens a page for language models
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self.client.create_experiment(study, artifact_location=location, tags=kind))
 
     def _parent(self, card: Mapping[str, Any]) -> str:
         launched = str(time.time_ns() // 1_000_000)
