@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,11 +70,9 @@ def _sized(selection: Selection) -> Selection:
 
 
 def _console() -> Console:
-    """A console on its own copy of standard output, which stays when a sweep redirects the original to its log."""
     from rich.console import Console
 
-    sys.stdout.flush()
-    return Console(file=os.fdopen(os.dup(1), "w"), soft_wrap=True)
+    return Console(soft_wrap=True)
 
 
 def _uri(home: Path, tracking_uri: str | None) -> str:
@@ -142,9 +139,8 @@ def launch(
         gpus_per_trial=gpus_per_trial,
         address=address,
     )
-    console = _console()
-    swept = sweep(selection, settings, console)
-    counts = swept.counts
+    swept = sweep(selection, settings)
+    counts, console = swept.counts, _console()
     console.print(
         f"planned {counts['planned']} = done {counts['done']} + failed {counts['failed']}"
         f" + cancelled {counts['cancelled']} + running {counts['running']} + not started {counts['not_started']}",

@@ -328,8 +328,8 @@ def test_a_preset_changes_further_fields_of_an_arm_and_of_no_other(arch_robustne
 
 
 def test_a_preset_for_an_unknown_arm_names_the_nearest_one(arch_robustness: Study) -> None:
-    wrong = Preset(description="Wrong.", arms={"wgan": {"n_critic": 2}})
-    with pytest.raises(ValueError, match="arm 'wgan' does not exist; did you mean 'wgan_gp'"):
+    wrong = Preset(description="Wrong.", arms={"wgan_pg": {"n_critic": 2}})
+    with pytest.raises(ValueError, match="arm 'wgan_pg' does not exist; did you mean 'wgan_gp'"):
         dataclasses.replace(arch_robustness, presets={"laptop": wrong})
 
 

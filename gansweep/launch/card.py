@@ -26,7 +26,9 @@ NUMERIC_SOURCES = (
 )
 
 
-def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifier: dict[str, Any]) -> dict[str, Any]:
+def design_card(
+    plan: Plan, selection: Selection, run: str, data: dict[str, Any], classifier: dict[str, Any]
+) -> dict[str, Any]:
     """The card of one run of a study. `data` and `classifier` say what was prepared for it."""
     study = plan.study
     metric = study.metrics[0]
@@ -34,7 +36,7 @@ def design_card(plan: Plan, selection: Selection, data: dict[str, Any], classifi
     preset = study.presets[selection.preset].description if selection.preset else "The study as declared."
     card = {
         "study": study.name,
-        "run": selection.run_name(study),
+        "run": run,
         "preset": selection.preset,
         "preset_description": preset,
         "question": study.question,

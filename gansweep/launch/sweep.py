@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -81,21 +82,25 @@ class Swept:
         return self.counts["done"] + self.counts["failed"] == self.counts["planned"]
 
 
-def sweep(selection: Selection, settings: Settings, console: Console) -> Swept:
+def sweep(selection: Selection, settings: Settings) -> Swept:
     """Carry out a study. Bad input is a `ValueError` before any work; Ctrl-C ends it early, with everything saved."""
     # a classifier's weights, and so its hash, depend on the order of sums; and two threads on busy cores are far slower
     torch.set_num_threads(1)
+    # a trial's id has the path of its data in it, and workers may be in another folder
+    selection, given = selection.absolute(), selection
     study = selection.study()
     plan = study.plan()
     if settings.tracking_uri is not None:
         records.check_reachable(settings.tracking_uri)
+    if settings.address is not None:
+        _check_address(settings.address)
     workers, gpus = settings.allotment()
     # the driver prepares classifiers, on a head node perhaps without a GPU; the workers get what was asked for
     device = resolve_device("auto" if gpus else "cpu")
-    run = selection.run_name(study)
+    run = given.run_name(study)
     folder = settings.home.resolve() / "studies" / run
     (folder / "trials").mkdir(parents=True, exist_ok=True)
-    with only_driver(folder), _log_file(folder / "launch.log"):
+    with only_driver(folder), _log_file(folder / "launch.log") as console:
         say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
         workplace, card = _prepare(
             plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu", say
@@ -141,7 +146,7 @@ def _prepare(
         classifiers[key] = tuple(m.classifier.prepare(images, home / "classifiers", device, say) for m in metrics)
     main = content_id(plan.study.baseline.data)
     images = open_images(data[main])
-    workplace = Workplace(selection.absolute(), folder, data, classifiers, worker_device)
+    workplace = Workplace(selection, folder, data, classifiers, worker_device)
     judge = metrics[0].classifier.load(classifiers[main][0], device)
     # a set smaller than the protocol's n is scored whole; the number is recorded beside the score
     num_real = min(metrics[0].num_samples, len(images.train_labels))
@@ -162,7 +167,7 @@ def _prepare(
         "channels": images.channels,
         "classes": len(images.classes),
     }
-    return workplace, design_card(plan, selection, described, classifier)
+    return workplace, design_card(plan, selection, folder.name, described, classifier)
 
 
 @contextlib.contextmanager
@@ -210,9 +215,24 @@ def _check_design(file: Path, card: dict[str, Any]) -> str:
     )
 
 
+def _check_address(address: str) -> None:
+    """Raise `ValueError` in seconds if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    if address.startswith("ray://"):
+        raise ValueError(f"address {address!r} is for Ray Client; give HOST:6379, or auto on a node of the cluster")
+    host, _, port = address.rpartition(":")
+    if address in ("auto", "local"):
+        return
+    if not host or not port.isdigit():
+        raise ValueError(f"address {address!r} must be HOST:PORT, or auto on a node of the cluster")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ValueError(f"no Ray cluster answers at {address!r}: {error}") from error
+
+
 @contextlib.contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Send logging, warnings and whatever Ray's processes print to the log file; the console keeps its own handle."""
+def _log_file(path: Path) -> Iterator[Console]:
+    """Send logging, warnings and whatever Ray's processes print to the log file; yield a console that is not sent."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -225,7 +245,8 @@ def _log_file(path: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     try:
-        yield
+        with os.fdopen(os.dup(kept[0]), "w") as screen:
+            yield Console(file=screen, soft_wrap=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -42,8 +42,6 @@ def start(address: str | None, workers: int, gpus: float) -> None:
     """Connect to the cluster at `address`, or start Ray on this machine with one CPU per worker."""
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is not None:
-        if address.startswith("ray://"):
-            raise ValueError(f"address {address!r} is for Ray Client; give HOST:6379, or auto on a node of the cluster")
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
