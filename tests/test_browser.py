@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -67,6 +68,29 @@ def test_the_report_draws_every_figure_without_a_complaint_or_a_request(browser:
     assert watched.complaints == []
     assert [url for url in watched.asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert "Does WGAN-GP train architectures" in watched.page.inner_text("h1")
+
+
+def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: Browser, tmp_path: Path) -> None:
+    """`make demo`, the counts of `status --json`, and the page of a real run."""
+    gansweep = str(Path(sys.executable).with_name("gansweep"))
+    study = str(ROOT / "studies" / "arch_robustness.py")
+    launched = subprocess.run(
+        [gansweep, "launch", study, "--preset", "smoke", "--home", str(tmp_path)], capture_output=True, text=True
+    )
+    assert launched.returncode == 0, launched.stdout + launched.stderr
+    status = subprocess.run(
+        [gansweep, "status", study, "--home", str(tmp_path), "--json"], capture_output=True, text=True, check=True
+    )
+    counts = json.loads(status.stdout)
+    parts = ("done", "failed", "cancelled", "running", "not_started")
+    assert counts["planned"] == counts["done"] == sum(counts[part] for part in parts) == 6
+    report = Path(launched.stdout.strip().splitlines()[-1])
+    assert report.is_file(), "the last line is the path of the report"
+    watched = Watched(browser)
+    watched.page.goto(report.resolve().as_uri())
+    watched.page.wait_for_selector(".main-svg")
+    assert watched.page.locator("img").count() > 0, "no sample grid"
+    assert watched.complaints == []
 
 
 SERVER = """
