@@ -4,6 +4,10 @@ design  Random architectures from the set of Table 1; each is trained by both ob
         data order and noise. A success is a final Inception Score above a threshold, for seventeen thresholds.
 after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 5.1, Tables 1, 2 and 5, appendix B.
 run     gansweep launch studies/arch_robustness.py
+took    laptop: 18 minutes on two CPU cores for 24 architectures x 2 arms on digits.
+found   laptop, digits: a score above 3 is reached only by WGAN-GP in 19 of 24 architectures, only by the standard GAN
+        in none, by both in 1 (exact McNemar p = 4e-6). On four architectures of CIFAR-10 nothing is decided: no run of
+        either arm gets far in 250 iterations. See docs/results/.
 """
 
 from gansweep import (
@@ -99,12 +103,12 @@ study = Study(
     audit_fraction=0.2,
     presets={
         "smoke": Preset(
-            description="Three small architectures, 16x16 digits, 60 generator iterations at ten times the published "
+            description="Three small architectures, 16x16 digits, 40 generator iterations at ten times the published "
             "learning rates: shows that the machinery works, and nothing about GANs.",
             overrides={
                 "data": Digits(size=16),
                 "batch_size": 32,
-                "steps": 60,
+                "steps": 40,
                 "report_every": 10,
                 "evaluate_every": 20,
             },
