@@ -35,6 +35,7 @@ from gansweep import (
     ScoreCurves,
     Study,
     Survival,
+    TrainedClassifier,
     TrialConfig,
     Wasserstein,
     choice,
@@ -103,7 +104,7 @@ study = Study(
     audit_fraction=0.2,
     presets={
         "smoke": Preset(
-            description="Three small architectures, 16x16 digits, 40 generator iterations at ten times the published "
+            description="Two small architectures, 16x16 digits, 40 generator iterations at ten times the published "
             "learning rates: shows that the machinery works, and nothing about GANs.",
             overrides={
                 "data": Digits(size=16),
@@ -119,8 +120,8 @@ study = Study(
                 "generator.width": choice(4, 8),
                 "discriminator.width": choice(4, 8),
             },
-            draws=3,
-            metrics=(InceptionScore(num_samples=500, num_splits=1),),
+            draws=2,
+            metrics=(InceptionScore(num_samples=500, classifier=TrainedClassifier(width=8, epochs=5)),),
             rules=(*broken, BelowScore(minimum=2.0)),
         ),
         "laptop": Preset(

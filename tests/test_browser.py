@@ -83,7 +83,7 @@ def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: B
     )
     counts = json.loads(status.stdout)
     parts = ("done", "failed", "cancelled", "running", "not_started")
-    assert counts["planned"] == counts["done"] == sum(counts[part] for part in parts) == 6
+    assert counts["planned"] == counts["done"] == sum(counts[part] for part in parts) == 4
     report = Path(launched.stdout.strip().splitlines()[-1])
     assert report.is_file(), "the last line is the path of the report"
     watched = Watched(browser)
