@@ -147,7 +147,7 @@ class Recorder:
         self.parent = self._parent(card)
         self._runs, self._synced = self._children()
         self._queue: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue(maxsize=20_000)
-        self.seconds, self.failure = 0.0, ""
+        self.failure = ""
         self._thread = threading.Thread(target=self._write, name="gansweep-recorder", daemon=True)
         self._thread.start()
 
@@ -323,13 +323,6 @@ def attach(uri: str, run: str, path: Path) -> None:
 def runs(uri: str, study: str) -> list[str]:
     """The recorded runs of a study, the last started first."""
     return [tags["gansweep.run"] for _, tags, _ in _source(uri).parents() if tags["gansweep.study"] == study]
-
-
-def studies(uri: str) -> pd.DataFrame:
-    """Every recorded run of every study: study, run, started_at."""
-    rows = [(tags["gansweep.study"], tags["gansweep.run"], start) for _, tags, start in _source(uri).parents()]
-    frame = pd.DataFrame(rows, columns=["study", "run", "started_at"])
-    return frame.assign(started_at=pd.to_datetime(frame.started_at, unit="ms", utc=True))
 
 
 def read(uri: str, run: str) -> Results:
