@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from gansweep import records
+from gansweep.recorder import Recorder
 from gansweep.testing import MadeUpResults, made_up_results
 
 STUDY = Path(__file__).parents[1] / "studies" / "arch_robustness.py"
@@ -32,7 +33,7 @@ def fill(home: Path, results: MadeUpResults) -> None:
         for row in trials.to_dict("records")
     ]
     card = {**results.plan, "trials": planned, "launch_id": "benchmark"}
-    recorder = records.Recorder(records.default_uri(home), home, json.loads(json.dumps(card, default=str)))
+    recorder = Recorder(records.default_uri(home), home, json.loads(json.dumps(card, default=str)))
     recorder.close(finished=True)
     with sqlite3.connect(home / "mlflow.db") as store:
         columns = [row[1] for row in store.execute("PRAGMA table_info(runs)")]
@@ -40,7 +41,8 @@ def fill(home: Path, results: MadeUpResults) -> None:
         for row in trials.to_dict("records"):
             run = {**parent, "run_uuid": row["trial"], "name": row["cell"]}
             store.execute(f"INSERT INTO runs VALUES ({','.join('?' * len(run))})", list(run.values()))
-            outcome = {name: _plain(row[name]) for name in records.OUTCOME_COLUMNS if row.get(name) is not None}
+            columns = [*records.OUTCOME_COLUMNS, *(name for names in records.score_columns(card) for name in names)]
+            outcome = {name: _plain(row[name]) for name in columns if row.get(name) is not None}
             tags = {
                 "mlflow.parentRunId": parent["run_uuid"],
                 "gansweep.trial_id": row["trial"],

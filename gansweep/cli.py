@@ -161,12 +161,12 @@ def launch(
 
 
 def _write_report(study: Study, run: str, uri: str, home: Path) -> Path:
-    from gansweep import records
+    from gansweep import recorder, records
     from gansweep.report import write
 
     results = records.read(uri, run)
     path = write(results, study.report, home / "reports" / f"{run}.html")
-    records.attach(uri, run, path)
+    recorder.attach(uri, run, path)
     return path
 
 

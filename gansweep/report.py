@@ -155,7 +155,10 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
     """How many cells were drawn from how large a set, and met by which arms."""
     arms = " and ".join(arm_labels(plan).values())
     size = f" from a set of {plan['space_size']:,.0f}" if plan.get("space_size") else ""
-    return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}), each trained under {arms}."
+    seeds = f", each with {plan['repeats']} seeds" if plan.get("repeats", 1) > 1 else ""
+    if not plan["factors"]:
+        return f"{plan.get('repeats', 1)} cells that differ in their seeds (from {plan['seed']}), each trained under {arms}."
+    return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}){seeds}, each trained under {arms}."
 
 
 def preset_sentence(plan: Mapping[str, Any]) -> str:

@@ -38,12 +38,14 @@ class Preset:
     space: Mapping[str, Space] = dataclasses.field(default_factory=dict)
     arms: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     draws: int | None = None
+    repeats: int | None = None
     metrics: tuple[Any, ...] | None = None
     rules: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.draws is not None:
-            at_least(self, draws=1)
+        for name in ("draws", "repeats"):
+            if getattr(self, name) is not None:
+                at_least(self, **{name: 1})
 
 
 @part
@@ -63,7 +65,8 @@ class Study:
     """What is asked, what is compared and what is drawn.
 
     `axes` maps an axis to its arms, and an arm to the fields it sets; several axes give the product of their arms.
-    `space` maps dotted fields to what is drawn for each cell. `thresholds` are scores a success must exceed.
+    `space` maps dotted fields to what is drawn for each of the `draws`; each is a cell `repeats` times, with a seed of
+    its own. `thresholds` are scores a success must exceed.
     `audit_fraction` of the trials that a rule would prune run to the end, to measure how often the rule is wrong.
     """
 
@@ -74,6 +77,7 @@ class Study:
     axes: Mapping[str, Mapping[str, Mapping[str, Any]]]
     space: Mapping[str, Space] = dataclasses.field(default_factory=dict)
     draws: int = 1
+    repeats: int = 1
     metrics: tuple[Any, ...]
     rules: tuple[Any, ...]
     thresholds: tuple[float, ...] = ()
@@ -85,7 +89,7 @@ class Study:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least(self, draws=1, seed=0, audit_fraction=0)
+        at_least(self, draws=1, repeats=1, seed=0, audit_fraction=0)
         if not self.name.replace("_", "").isalnum():
             raise ValueError(f"Study.name = {self.name!r} may hold letters, digits and underscores only")
         if not self.question.rstrip().endswith("?"):
@@ -196,6 +200,7 @@ class Study:
             },
             space={**self.space, **chosen.space},
             draws=draws or chosen.draws or self.draws,
+            repeats=chosen.repeats or self.repeats,
             metrics=chosen.metrics or self.metrics,
             rules=chosen.rules or self.rules,
             seed=self.seed if seed is None else seed,
@@ -235,11 +240,12 @@ class Study:
             raise ValueError(
                 f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space"
             )
-        cells = draw_cells(self.space, self.draws, seed=self.seed)
-        width = max(3, len(str(len(cells) - 1)))
+        drawn = draw_cells(self.space, self.draws, seed=self.seed)
+        width = max(3, len(str(len(drawn) * self.repeats - 1)))
         trials: list[PlannedTrial] = []
-        for number, factors in enumerate(cells):
-            seed = derive_seed(self.seed, "cell", content_id(factors), bits=31)
+        for number, (factors, repeat) in enumerate(itertools.product(drawn, range(self.repeats))):
+            # the first has the seed it would have alone, so that further repeats can be added
+            seed = derive_seed(self.seed, "cell", content_id(factors), *([repeat] if repeat else []), bits=31)
             for arm in self.arms:
                 config = self.resolve(factors, arm, seed)
                 trials.append(

@@ -312,6 +312,9 @@ def _plan(draws: int, seed: int, arms: Sequence[str], preset: str) -> dict[str, 
         "planned": draws * len(arms),
         "space_size": 9216,
         "score": "inception_score",
+        "scores": [
+            {"name": "inception_score", "columns": ["inception_score", "inception_score_std"], "higher_is_better": True}
+        ],
         "score_label": "Inception Score",
         "protocol": {
             "metric": "inception_score",

@@ -1,4 +1,4 @@
-"""The one training loop, in the open: `for step in train(config, state, images): ...`.
+"""The one training loop, in the open: `for step in train(config, state, data): ...`.
 
 The loop owns the mathematics; whoever iterates owns evaluation, recording, checkpoints and stopping. Between two
 steps the state is complete: saved there and loaded elsewhere, the run goes on bit for bit (same machine, same thread
@@ -7,19 +7,21 @@ count).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansweep.data.cache import to_unit
-from gansweep.models.layers import initialise
-from gansweep.randomness import stream
+from gansweep.data.training_set import Real, TrainingSet
+from gansweep.outputs import Output
+from gansweep.randomness import derive_seed, stream
 
 if TYPE_CHECKING:
     from gansweep.trial import Latent, TrialConfig
@@ -46,35 +48,42 @@ class TrainState:
 
     generator: nn.Module
     discriminator: nn.Module
+    objective: Any
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     ema: nn.Module | None
+    num_classes: int
     step: int = 0
     discriminator_steps: int = 0
     seconds: float = 0.0
 
     @classmethod
-    def build(cls, config: TrialConfig, *, channels: int, size: int, device: torch.device) -> TrainState:
-        """Networks with their initial weights and fresh optimisers."""
-        generator = config.generator.build(latent_size=config.latent.size, channels=channels, size=size)
-        discriminator = config.discriminator.build(channels=channels, size=size)
-        initialise(generator, config.seed, "generator")
-        initialise(discriminator, config.seed, "discriminator")
+    def build(
+        cls, config: TrialConfig, *, shape: tuple[int, ...], num_classes: int = 0, device: torch.device
+    ) -> TrainState:
+        """Networks with their initial weights and fresh optimisers, for examples of `shape` of `num_classes` classes.
+
+        `ValueError` if the networks cannot have that shape, or if the trial needs labels that the data lack.
+        """
+        generator, discriminator = _networks(config, shape, num_classes)
+        config.initialisation.apply(generator, config.seed, "generator")
+        config.initialisation.apply(discriminator, config.seed, "discriminator")
         generator, discriminator = generator.to(device), discriminator.to(device)
         return cls(
             generator=generator,
             discriminator=discriminator,
+            objective=config.loss.build(device),
             generator_optimizer=config.generator_optimizer.build(generator, config.generator.normalised),
             discriminator_optimizer=config.discriminator_optimizer.build(
                 discriminator, config.discriminator.normalised
             ),
             ema=copy.deepcopy(generator).requires_grad_(False) if config.ema_decay is not None else None,
+            num_classes=num_classes,
         )
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and strings only, so that it loads with `weights_only=True`."""
-        parts = {name: getattr(self, name) for name in self._modules}
-        state = {name: part.state_dict() for name, part in parts.items() if part is not None}
+        state = {name: part.state_dict() for name, part in self._parts().items()}
         return {
             **state,
             "step": self.step,
@@ -84,66 +93,153 @@ class TrainState:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state of the same configuration."""
-        for name in self._modules:
-            if (part := getattr(self, name)) is not None:
-                part.load_state_dict(state[name])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.step, self.discriminator_steps = state["step"], state["discriminator_steps"]
         self.seconds = state["seconds"]
 
-    @property
-    def _modules(self) -> tuple[str, ...]:
-        return "generator", "discriminator", "generator_optimizer", "discriminator_optimizer", "ema"
+    def _parts(self) -> dict[str, Any]:
+        """Everything with a state of its own; most objectives have none."""
+        names = ("generator", "discriminator", "objective", "generator_optimizer", "discriminator_optimizer", "ema")
+        return {name: part for name in names if hasattr(part := getattr(self, name), "state_dict")}
+
+
+def check_networks(config: TrialConfig, *, shape: tuple[int, ...], num_classes: int) -> None:
+    """Raise `ValueError` where `TrainState.build` would, without allocating or drawing anything."""
+    with torch.device("meta"):
+        _networks(config, shape, num_classes)
+
+
+def _networks(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> tuple[nn.Module, nn.Module]:
+    if config.uses_labels and not num_classes:
+        raise ValueError(f"the trial needs labels, and {type(config.data).__name__} has none")
+    heads = config.loss.heads(num_classes, config.latent)
+    return (
+        config.generator.build(latent_size=config.latent.total, shape=shape, num_classes=num_classes),
+        config.discriminator.build(shape=shape, num_classes=num_classes, heads=heads),
+    )
 
 
 def draw_latent(latent: Latent, num: int, generator: torch.Generator) -> Tensor:
-    """z of shape [num, latent.size] on the generator's device."""
+    """z of shape [num, latent.total] on the generator's device: noise, one-hot codes, continuous codes."""
+    device = generator.device
     if latent.distribution == "normal":
-        return torch.randn(num, latent.size, generator=generator, device=generator.device)
-    return torch.rand(num, latent.size, generator=generator, device=generator.device) * 2 - 1
+        noise = torch.randn(num, latent.size, generator=generator, device=device)
+    else:
+        noise = torch.rand(num, latent.size, generator=generator, device=device) * 2 - 1
+    if latent.total == latent.size:
+        return noise
+    values = [torch.randint(k, (num,), generator=generator, device=device) for k in latent.categorical]
+    # not F.one_hot, which reads the values back to check them
+    hot = [torch.eye(k, device=device)[value] for value, k in zip(values, latent.categorical, strict=True)]
+    continuous = torch.rand(num, latent.continuous, generator=generator, device=device) * 2 - 1
+    return torch.cat([noise, *hot, continuous], dim=1)
+
+
+def codes_in(latent: Latent, z: Tensor) -> tuple[Tensor, ...]:
+    """The codes that z holds, as `Output.given`: int64 [num] for each categorical one, then [num, continuous]."""
+    if latent.total == latent.size:
+        return ()
+    _, *hot, continuous = z.split([latent.size, *latent.categorical, latent.continuous], dim=1)
+    return (*(one.argmax(dim=1) for one in hot), *([continuous] if latent.continuous else []))
 
 
 class Batches:
-    """Real batches by position; each epoch is a permutation from its own stream, without the incomplete last batch."""
+    """Real batches by position; each epoch is a permutation from its own stream, without the incomplete last batch.
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int) -> None:
-        if len(images) < batch_size:
-            raise ValueError(f"batch_size = {batch_size} is more than the {len(images)} training images")
-        self.images, self.batch_size, self.seed = images, batch_size, seed
-        self.per_epoch = len(images) // batch_size
+    A density has no epochs: each batch is drawn from its own stream. `rows` restricts the set to some of its rows.
+    """
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        *,
+        rows: Tensor | None = None,
+        purpose: str = "data",
+    ) -> None:
+        self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
+        self.chosen, self.purpose = rows, purpose
+        self.num_rows = data.num_rows if rows is None else len(rows)
+        if self.num_rows is not None and self.num_rows < batch_size:
+            raise ValueError(f"batch_size = {batch_size} is more than the {self.num_rows} training examples")
         self._epoch, self._order = -1, torch.empty(0)
 
-    def __getitem__(self, position: int) -> Tensor:
-        """Batch number `position` as float [batch, channels, height, width] in [-1, 1]."""
-        epoch, index = divmod(position, self.per_epoch)
+    def __getitem__(self, position: int) -> Real:
+        """Batch number `position`."""
+        if self.num_rows is None:
+            return self.data.draw(self.batch_size, stream(self.device, self.seed, self.purpose, position))
+        epoch, index = divmod(position, self.num_rows // self.batch_size)
         if epoch != self._epoch:
-            order = torch.randperm(len(self.images), generator=stream("cpu", self.seed, "data", epoch))
-            self._epoch, self._order = epoch, order.to(self.images.device)
-        return to_unit(self.images[self._order[index * self.batch_size : (index + 1) * self.batch_size]])
+            order = torch.randperm(self.num_rows, generator=stream("cpu", self.seed, self.purpose, epoch))
+            order = order if self.chosen is None else self.chosen[order]
+            self._epoch, self._order = epoch, order.to(self.device)
+        return self.data.rows(self._order[index * self.batch_size : (index + 1) * self.batch_size])
+
+
+def labelled_rows(labels: Tensor, num: int, seed: int) -> Tensor:
+    """Rows of `num` examples, equally many of each class up to one, drawn from the seed: int64 on the CPU."""
+    of_row = labels.cpu().numpy()
+    if num > len(of_row):
+        raise ValueError(f"labelled = {num} is more than the {len(of_row)} training images")
+    order = torch.randperm(len(of_row), generator=stream("cpu", seed, "labelled rows")).numpy()
+    rank = np.empty(len(order), dtype=np.int64)  # of each drawn row among those of its class
+    for label in np.unique(of_row):
+        members = of_row[order] == label
+        rank[members] = np.arange(members.sum())
+    return torch.from_numpy(order[np.argsort(rank, kind="stable")][:num].copy())
+
+
+class Samples(NamedTuple):
+    """Samples [num, *shape] of a generator and the classes they were asked for, int64 [num]; None without classes."""
+
+    x: Tensor
+    labels: Tensor | None
 
 
 @torch.inference_mode()
-def sample(config: TrialConfig, state: TrainState, num: int, device: torch.device, batch_size: int = 250) -> Tensor:
-    """`num` images in [-1, 1] from the generator (its average, where one is kept) in evaluation mode.
+def sample(config: TrialConfig, state: TrainState, num: int, device: torch.device, batch_size: int = 250) -> Samples:
+    """`num` samples from the generator (its average, where one is kept) in evaluation mode.
 
-    z depends on the cell's seed and the batch number only, so that every evaluation of every arm uses the same.
+    z depends on the cell's seed and the batch number only, so that every evaluation of every arm uses the same. A
+    conditional generator is asked for the classes in turn.
     """
     network = state.ema if state.ema is not None else state.generator
     was_training = network.training
     network.eval()
-    images = []
+    labels = torch.arange(num, device=device) % state.num_classes if config.generator.conditional else None
+    samples = []
     for number, start in enumerate(range(0, num, batch_size)):
         z = draw_latent(config.latent, batch_size, stream(device, config.seed, "latent", "evaluation", number))
-        images.append(network(z[: num - start]))
+        z = z[: num - start]
+        given = (z,) if labels is None else (z, labels[start : start + batch_size])
+        samples.append(network(*given))
     network.train(was_training)
-    return torch.cat(images)
+    return Samples(torch.cat(samples), labels)
 
 
-def fingerprints(config: TrialConfig, state: TrainState, images: Tensor, device: torch.device) -> dict[str, str]:
+def evaluator(state: TrainState) -> Callable[[Tensor], Output]:
+    """The discriminator as a function of real examples, in evaluation mode and without gradients."""
+
+    @torch.inference_mode()
+    def answer(x: Tensor) -> Output:
+        was_training = state.discriminator.training
+        state.discriminator.eval()
+        output: Output = state.discriminator(x)
+        state.discriminator.train(was_training)
+        return output
+
+    return answer
+
+
+def fingerprints(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> dict[str, str]:
     """Short hashes of the first real batch, the first z and the initial weights, to show that a block is paired.
 
     Call before training. The weights' hash covers drawn tensors (two axes and more) with their names, of both networks.
     """
-    first = Batches(images, config.batch_size, config.seed)[0]
+    first = Batches(data, config.batch_size, config.seed, device)[0].x
     latent = draw_latent(config.latent, config.batch_size, stream(device, config.seed, "latent", "discriminator", 0))
     weights = hashlib.sha256()
     for role in ("generator", "discriminator"):
@@ -173,65 +269,140 @@ def _update_average(average: nn.Module, network: nn.Module, decay: float) -> Non
         kept.copy_(new)
 
 
-def train(config: TrialConfig, state: TrainState, images: Tensor, device: torch.device) -> Iterator[Step]:
-    """Train from `state` to `config.steps`; `images` is the whole set, uint8 [N, C, H, W], on the device.
+@contextlib.contextmanager
+def _own_dropout(config: TrialConfig, device: torch.device, role: str, position: int) -> Iterator[None]:
+    """Dropout draws from torch's default stream: inside, that is a function of the update's number and nothing else."""
+    if not (config.generator.stochastic or config.discriminator.stochastic):
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(config.seed, "dropout", role, position))
+        yield
 
-    One iteration is n_critic discriminator updates and then one generator update. Nothing is read back from the device
+
+def train(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> Iterator[Step]:
+    """Train from `state` to `config.steps`; `data` is on the device.
+
+    One iteration is n_critic discriminator updates and one generator update. Nothing is read back from the device
     between two reports. A loss that is not finite is data: its first step is reported and the caller decides.
     """
     # --- set-up: everything below is a function of the configuration and the counters in `state`
-    loss, constraint, seed = config.loss, config.constraint, config.seed
+    objective, constraint, seed, latent = state.objective, config.constraint, config.seed, config.latent
     generator, discriminator = state.generator.train(), state.discriminator.train()
-    batches = Batches(images, config.batch_size, seed)
-    generator_batch = config.batch_size * config.generator_batch_factor
+    batches = Batches(data, config.batch_size, seed, device)
+    labelled = None
+    if config.labelled is not None:
+        labels = data.row_labels()
+        assert labels is not None
+        rows = labelled_rows(labels, config.labelled, seed)
+        size = min(config.batch_size, config.labelled)
+        labelled = Batches(data, size, seed, device, rows=rows, purpose="labelled")
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.autocast == "bf16")
-    names = ("loss_discriminator", "loss_generator", "penalty", "output_real", "output_fake")
-    totals = torch.zeros(len(names), device=device)
+    simultaneous = config.update_order == "simultaneous"
+
+    def fakes(num: int, role: str, position: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        """z, the classes that are asked for, and G(z)."""
+        z = draw_latent(latent, num, stream(device, seed, "latent", role, position))
+        if not config.generator.conditional:
+            return z, None, generator(z)
+        asked = torch.randint(
+            state.num_classes, (num,), generator=stream(device, seed, "labels", role, position), device=device
+        )
+        return z, asked, generator(z, asked)
+
+    def judge(x: Tensor, classes: Tensor | None) -> Output:
+        """What the discriminator says, in fp32, beside what is known."""
+        output = discriminator(x, classes) if config.discriminator.conditional else discriminator(x)
+        return output.float()._replace(labels=classes)
+
+    def discriminator_gradients() -> tuple[Output, Output, dict[str, Tensor]]:
+        position = state.discriminator_steps
+        discriminator.requires_grad_(True)
+        batch = batches[position]
+        with _own_dropout(config, device, "discriminator", position):
+            with half:
+                with torch.no_grad():
+                    z, asked, fake = fakes(config.batch_size, "discriminator", position)
+                real_output = judge(batch.x, batch.labels)
+                fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))
+                known_output = judge(*labelled[position]) if labelled is not None else None
+            loss = objective.discriminator(real_output, fake_output)
+            scalars = {"loss_discriminator": loss.detach()}
+            if known_output is not None:
+                supervised = objective.supervised(known_output)
+                scalars["loss_supervised"] = supervised.detach()
+                loss = loss + supervised
+            scalars["penalty"] = torch.zeros((), device=device)
+            if constraint is not None:
+                # interpolates keep the real labels (trap T-13)
+                points = stream(device, seed, "penalty", position)
+                penalty = constraint.penalty(
+                    lambda x: objective.score(judge(x, batch.labels)), batch.x, fake.float(), points
+                )
+                if penalty is not None:
+                    scalars["penalty"] = penalty.detach()
+                    loss = loss + penalty
+        scalars["output_real"] = objective.score(real_output).detach().mean()
+        scalars["output_fake"] = objective.score(fake_output).detach().mean()
+        state.discriminator_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        return real_output.detach(), fake_output.detach(), scalars
+
+    def discriminator_step() -> None:
+        config.discriminator_optimizer.adjust(state.discriminator_optimizer, state.step, config.steps)
+        state.discriminator_optimizer.step()
+        if constraint is not None:
+            constraint.after_step(discriminator)
+        state.discriminator_steps += 1
+
+    def generator_gradients(real_output: Output) -> tuple[Output, dict[str, Tensor]]:
+        discriminator.requires_grad_(False)
+        num = config.batch_size * config.generator_batch_factor
+        role, position = (
+            ("discriminator", state.discriminator_steps) if simultaneous else ("generator", state.step)
+        )
+        with _own_dropout(config, device, "generator", state.step), half:
+            z, asked, fake = fakes(num, role, position)
+            fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))
+        loss = objective.generator(real_output, fake_output)
+        state.generator_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        return fake_output.detach(), {"loss_generator": loss.detach()}
+
+    def generator_step() -> None:
+        config.generator_optimizer.adjust(state.generator_optimizer, state.step, config.steps)
+        state.generator_optimizer.step()
+        if state.ema is not None and config.ema_decay is not None:
+            _update_average(state.ema, generator, config.ema_decay)
+
+    names: list[str] = []
+    totals = torch.zeros(())
     nonfinite = torch.full((), -1, device=device)
     since, started = state.step, time.perf_counter()
 
     while state.step < config.steps:
-        # --- discriminator
-        discriminator.requires_grad_(True)
-        for _ in range(config.n_critic):
-            position = state.discriminator_steps
-            real = batches[position]
-            z = draw_latent(config.latent, config.batch_size, stream(device, seed, "latent", "discriminator", position))
-            with half:
-                with torch.no_grad():
-                    fake = generator(z)
-                real_output, fake_output = discriminator(real), discriminator(fake)
-                discriminator_loss = loss.discriminator(real_output.float(), fake_output.float())
-            penalty = torch.zeros((), device=device)
-            if constraint is not None:
-                # in fp32 whatever the rest runs in: bf16 gradients of gradients are off by percents (trap T-20)
-                points = stream(device, seed, "penalty", position)
-                added = constraint.penalty(discriminator, real, fake.float(), points)
-                penalty = penalty if added is None else added
-            state.discriminator_optimizer.zero_grad(set_to_none=True)
-            (discriminator_loss + penalty).backward()
-            state.discriminator_optimizer.step()
-            if constraint is not None:
-                constraint.after_step(discriminator)
-            state.discriminator_steps += 1
-
-        # --- generator; the discriminator's parameters need no gradient here
-        discriminator.requires_grad_(False)
-        z = draw_latent(config.latent, generator_batch, stream(device, seed, "latent", "generator", state.step))
-        with half:
-            generator_loss = loss.generator(discriminator(generator(z)).float())
-        state.generator_optimizer.zero_grad(set_to_none=True)
-        generator_loss.backward()
-        state.generator_optimizer.step()
-        if state.ema is not None and config.ema_decay is not None:
-            _update_average(state.ema, generator, config.ema_decay)
+        # --- the updates, in their order
+        if config.update_order == "generator_first":
+            fake, of_generator = generator_gradients(Output())
+            generator_step()
+        for _ in range(config.num_critic_steps(state.step)):
+            real, _, of_discriminator = discriminator_gradients()
+            if not simultaneous:
+                discriminator_step()
+        if config.update_order != "generator_first":
+            fake, of_generator = generator_gradients(real)
+            if simultaneous:
+                discriminator_step()
+            generator_step()
         state.step += 1
+        objective.after_step(real, fake)
 
         # --- account, on the device
-        scalars = torch.stack([discriminator_loss, generator_loss, penalty, real_output.mean(), fake_output.mean()])
-        scalars = scalars.detach()
-        totals += scalars
-        bad = ~torch.isfinite(scalars).all() & (nonfinite < 0)
+        scalars = {**of_discriminator, **of_generator, **objective.traces(real, fake)}
+        names = names or list(scalars)
+        values = torch.stack([scalars[name] for name in names]).detach()
+        totals = totals + values if state.step - 1 > since else values
+        bad = ~torch.isfinite(values).all() & (nonfinite < 0)
         nonfinite = torch.where(bad, state.step, nonfinite)
 
         # --- report: the one place where the host waits for the device
@@ -240,7 +411,6 @@ def train(config: TrialConfig, state: TrainState, images: Tensor, device: torch.
             *means, norm_g, norm_d, first_bad = torch.stack(
                 [*(totals / (state.step - since)), *norms, nonfinite]
             ).tolist()
-            totals.zero_()
             since = state.step
             state.seconds += time.perf_counter() - started
             yield Step(

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from gansweep.initialisation import ScaledUniform
 from gansweep.parts import at_least, content_id, flatten, is_part, one_of, part
+
+UPDATE_ORDERS = ("discriminator_first", "generator_first", "simultaneous")
 
 
 @part
 class Latent:
-    """The generator's input z: `size` independent N(0, 1) or U(-1, 1) numbers."""
+    """The generator's input z: `size` independent N(0, 1) or U(-1, 1) numbers, followed by codes.
+
+    `categorical` holds the number of values of each categorical code, given as one-hot vectors with equal probabilities;
+    `continuous` is how many codes ~ U(-1, 1) follow them (Chen et al. 2016, section 5).
+    """
 
     size: int = 128
     distribution: str = "normal"
+    categorical: tuple[int, ...] = ()
+    continuous: int = 0
 
     def __post_init__(self) -> None:
-        at_least(self, size=1)
+        at_least(self, size=1, continuous=0)
         one_of(self, "distribution", ("normal", "uniform"))
+        if not all(isinstance(k, int) and k >= 2 for k in self.categorical):
+            raise ValueError(f"Latent.categorical = {self.categorical!r} must hold whole numbers >= 2")
+
+    @property
+    def total(self) -> int:
+        """How many numbers z has."""
+        return self.size + sum(self.categorical) + self.continuous
 
 
 @part
@@ -24,7 +40,11 @@ class TrialConfig:
     """A complete, runnable trial.
 
     `steps`, `report_every` and `evaluate_every` count generator iterations; an iteration is `n_critic` discriminator
-    updates followed by one generator update, on batches of `batch_size` and `batch_size * generator_batch_factor`.
+    updates and one generator update, on batches of `batch_size` and `batch_size * generator_batch_factor`.
+    `update_order` says which come first; "simultaneous" takes both gradients at the same weights and on the same z.
+    `critic_warmup` is the schedule of WGAN's code: 100 critic updates in the first 25 iterations and every 500th.
+    `labelled` training images, equally many of each class, keep their labels; None: no supervised term.
+    `compile` runs the networks and the penalty through torch.compile where that gives the same gradients.
     """
 
     data: Any
@@ -38,11 +58,16 @@ class TrialConfig:
     batch_size: int = 64
     generator_batch_factor: int = 1
     n_critic: int = 1
+    critic_warmup: bool = False
+    update_order: str = "discriminator_first"
+    labelled: int | None = None
+    initialisation: Any = ScaledUniform()
     steps: int
     report_every: int = 50
     evaluate_every: int = 500
     ema_decay: float | None = None
     autocast: str = "none"
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +82,16 @@ class TrialConfig:
             seed=0,
         )
         one_of(self, "autocast", ("none", "bf16"))
+        one_of(self, "update_order", UPDATE_ORDERS)
+        if self.labelled is not None:
+            at_least(self, labelled=1)
+        if self.update_order == "simultaneous" and (self.n_critic, self.generator_batch_factor) != (1, 1):
+            raise ValueError(
+                f'update_order = "simultaneous" needs n_critic = 1 and generator_batch_factor = 1, not {self.n_critic} and '
+                f"{self.generator_batch_factor}"
+            )
+        if self.critic_warmup and self.update_order != "discriminator_first":
+            raise ValueError(f'critic_warmup needs update_order = "discriminator_first", not {self.update_order!r}')
         if self.evaluate_every % self.report_every:
             raise ValueError(
                 f"evaluate_every = {self.evaluate_every} must be a multiple of report_every = {self.report_every}"
@@ -70,13 +105,31 @@ class TrialConfig:
             "loss",
             "generator_optimizer",
             "discriminator_optimizer",
+            "initialisation",
         ):
             if not is_part(getattr(self, name)):
                 raise ValueError(
                     f"TrialConfig.{name} = {getattr(self, name)!r} must be a part, such as those in gansweep"
                 )
+        if self.discriminator.conditional and not self.generator.conditional:
+            raise ValueError("the discriminator sees labels that the generator does not: set generator.condition too")
+        self.loss.check(self)
         if self.constraint is not None:
             self.constraint.check(self)
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the trial needs a data set with labels."""
+        return bool(
+            self.generator.conditional
+            or self.discriminator.conditional
+            or self.loss.needs_labels
+            or self.labelled is not None
+        )
+
+    def num_critic_steps(self, step: int) -> int:
+        """How many discriminator updates iteration number `step`, from 0, has."""
+        return 100 if self.critic_warmup and (step < 25 or step % 500 == 0) else self.n_critic
 
     @property
     def id(self) -> str:

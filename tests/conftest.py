@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     import torch
 
+    from gansweep.data.training_set import ImageSet
     from gansweep.trial import TrialConfig
 
 
@@ -28,15 +29,19 @@ def cpu() -> torch.device:
 
 
 @pytest.fixture(scope="session")
-def tiny_images() -> torch.Tensor:
-    """uint8 [40, 1, 16, 16]: grey discs on black, somewhere near the middle, like digits in shape and range."""
+def tiny_images() -> ImageSet:
+    """40 images [1, 16, 16] of 4 classes: grey discs on black, like digits in shape and range; the class is their size."""
     import torch
+
+    from gansweep.data.training_set import ImageSet
 
     generator = torch.Generator().manual_seed(0)
     centre = torch.rand(40, 2, 1, 1, generator=generator) * 6 + 5
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     distance = ((y - centre[:, 0]).square() + (x - centre[:, 1]).square()).sqrt()
-    return (255 * (1 - distance / 5).clamp(0, 1)).to(torch.uint8).unsqueeze(1)
+    labels = torch.arange(40) % 4
+    radius = (4 + labels / 2).view(-1, 1, 1)
+    return ImageSet((255 * (1 - distance / radius).clamp(0, 1)).to(torch.uint8).unsqueeze(1), labels, 4)
 
 
 @pytest.fixture(scope="session")

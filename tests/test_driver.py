@@ -12,7 +12,7 @@ import pytest
 from gansweep import Exploding, records
 from gansweep.launch.driver import MAX_LOSSES, MAX_LOSSES_IN_A_ROW, MAX_STILLBORN, Driver
 from gansweep.launch.worker import Report
-from gansweep.records import Recorder
+from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
 from gansweep.study import Plan, load_study
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from gansweep import records
-from gansweep.records import OUTCOME_COLUMNS, STEP_COLUMNS, Recorder, TrackingUnreachable
+from gansweep.recorder import Recorder
+from gansweep.records import OUTCOME_COLUMNS, STEP_COLUMNS, TrackingUnreachable
 
 CARD: dict[str, Any] = {
     "study": "made_up",
@@ -25,6 +26,9 @@ CARD: dict[str, Any] = {
     "launch_id": "one",
     "provenance": {"commit": "abc"},
     "factors": {"generator.depth": {"label": "Depth", "values": [4, 8]}},
+    "scores": [
+        {"name": "inception_score", "columns": ["inception_score", "inception_score_std"], "higher_is_better": True}
+    ],
     "trials": [
         {"trial": "t0", "cell": "c000", "arm": "gan", "seed": 1, "position": 0, "factors": {"generator.depth": 4}},
         {"trial": "t1", "cell": "c000", "arm": "wgan", "seed": 1, "position": 1, "factors": {"generator.depth": 4}},
@@ -44,7 +48,7 @@ def record(uri: str, home: Path, times: int = 1) -> None:
         for planned in CARD["trials"][:2]:
             recorder.start(planned, {"loss": "NonSaturating", "n_critic": 5}, 1_700_000_000_000)
             recorder.report(planned["trial"], row(10, penalty=0.5, loss_generator=math.inf), b"\x89PNG made up")
-            recorder.report(planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1))
+            recorder.report(planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2))
         ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
         recorder.end("t0", {**ended, "inception_score_best": 2.5, "inception_score_best_step": 20}, 1_700_000_001_000)
         assert recorder.close(finished=False) == ""
@@ -70,9 +74,11 @@ def test_every_planned_trial_is_a_row_whether_or_not_it_started(store: tuple[str
 def test_the_columns_are_the_documented_ones(store: tuple[str, Path]) -> None:
     results = records.read(store[0], "made_up-smoke")
     first = ["trial", "study", "cell", "arm", "seed", "position", "generator.depth"]
-    assert results.trials.columns.tolist() == [*first, *OUTCOME_COLUMNS, "run_id"]
-    assert results.steps.columns.tolist() == ["trial", "step", *STEP_COLUMNS]
-    for name in (*OUTCOME_COLUMNS, *STEP_COLUMNS):
+    scores = ["inception_score", "inception_score_std"]
+    best = ["inception_score_best", "inception_score_best_step"]
+    assert results.trials.columns.tolist() == [*first, *scores, *best, *OUTCOME_COLUMNS, "run_id"]
+    assert results.steps.columns.tolist() == ["trial", "step", *STEP_COLUMNS, *scores, "mutual_information"]
+    for name in (*OUTCOME_COLUMNS, *STEP_COLUMNS, *scores, *best):
         assert name in (records.__doc__ or ""), f"{name} is not documented"
 
 

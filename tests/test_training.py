@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gansweep import Adam, GradientPenalty, Latent, LeastSquares, RMSProp, TrialConfig, Wasserstein, WeightClip
+from gansweep.data.training_set import ImageSet
 from gansweep.parts import override
 from gansweep.randomness import stream
 from gansweep.training import Batches, Step, TrainState, draw_latent, fingerprints, sample, train
 
+CPU = torch.device("cpu")
 WGAN_GP: dict[str, Any] = {
     "loss": Wasserstein(),
     "constraint": GradientPenalty(),
@@ -48,14 +50,14 @@ every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 
 
 def fresh(config: TrialConfig) -> TrainState:
-    return TrainState.build(config, channels=1, size=16, device=torch.device("cpu"))
+    return TrainState.build(config, shape=(1, 16, 16), num_classes=4, device=CPU)
 
 
-def steps_of(config: TrialConfig, state: TrainState, images: Tensor) -> Iterator[Step]:
-    return train(config, state, images, torch.device("cpu"))
+def steps_of(config: TrialConfig, state: TrainState, images: ImageSet) -> Iterator[Step]:
+    return train(config, state, images, CPU)
 
 
-def run(config: TrialConfig, images: Tensor) -> tuple[TrainState, list[Step]]:
+def run(config: TrialConfig, images: ImageSet) -> tuple[TrainState, list[Step]]:
     state = fresh(config)
     return state, list(steps_of(config, state, images))
 
@@ -93,7 +95,7 @@ def assert_same_state(one: TrainState, other: TrainState) -> None:
 
 @every_recipe
 def test_T_37_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    recipe: str, tiny: TrialConfig, tiny_images: Tensor
+    recipe: str, tiny: TrialConfig, tiny_images: ImageSet
 ) -> None:
     config = override(tiny, RECIPES[recipe])
     whole, steps = run(config, tiny_images)
@@ -126,7 +128,7 @@ def test_the_comparison_of_states_sees_a_single_changed_bit(tiny: TrialConfig) -
         assert_same_state(one, other)
 
 
-def test_a_state_carries_its_seconds_over_an_interruption(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_state_carries_its_seconds_over_an_interruption(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     state = fresh(tiny)
     state.seconds = 1000.0
     reported = [step.seconds for step in steps_of(tiny, state, tiny_images)]
@@ -135,7 +137,7 @@ def test_a_state_carries_its_seconds_over_an_interruption(tiny: TrialConfig, tin
     assert state.state_dict()["seconds"] == reported[-1]
 
 
-def test_a_finished_state_trains_no_further(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_finished_state_trains_no_further(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     state, _ = run(tiny, tiny_images)
     before = tensors(state.state_dict())
     assert list(steps_of(tiny, state, tiny_images)) == []
@@ -145,7 +147,7 @@ def test_a_finished_state_trains_no_further(tiny: TrialConfig, tiny_images: Tens
 
 @pytest.mark.parametrize("other", ["gan with batch norm", "wgan-gp"])
 def test_a_trial_after_another_in_one_process_is_the_trial_alone(
-    other: str, tiny: TrialConfig, tiny_images: Tensor
+    other: str, tiny: TrialConfig, tiny_images: ImageSet
 ) -> None:
     config = override(tiny, {**WGAN_GP, "ema_decay": 0.9})
     alone, reports = run(config, tiny_images)
@@ -156,7 +158,7 @@ def test_a_trial_after_another_in_one_process_is_the_trial_alone(
     assert [s.scalars for s in reports] == [s.scalars for s in reports_again]
 
 
-def test_two_trials_in_turns_are_each_the_trial_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_two_trials_in_turns_are_each_the_trial_alone(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     configs = [tiny, override(tiny, {**WGAN_GP, "seed": 9})]
     states = [fresh(config) for config in configs]
     both = [steps_of(config, state, tiny_images) for config, state in zip(configs, states, strict=True)]
@@ -169,17 +171,17 @@ def test_two_trials_in_turns_are_each_the_trial_alone(tiny: TrialConfig, tiny_im
 # Pairing
 
 
-def prints(config: TrialConfig, images: Tensor) -> dict[str, str]:
-    return fingerprints(config, fresh(config), images, torch.device("cpu"))
+def prints(config: TrialConfig, images: ImageSet) -> dict[str, str]:
+    return fingerprints(config, fresh(config), images, CPU)
 
 
-def test_the_arms_of_a_block_share_data_order_noise_and_initial_weights(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_the_arms_of_a_block_share_data_order_noise_and_initial_weights(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     arms = [prints(override(tiny, recipe), tiny_images) for recipe in ({}, WGAN_GP, {"loss": LeastSquares()})]
     assert arms[0] == arms[1] == arms[2]
     assert set(arms[0]) == {"fingerprint_data", "fingerprint_latent", "fingerprint_init"}
 
 
-def test_blocks_of_different_seeds_share_nothing(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_blocks_of_different_seeds_share_nothing(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     one, other = (prints(override(tiny, {"seed": seed}), tiny_images) for seed in (3, 4))
     assert all(one[name] != other[name] for name in one)
 
@@ -194,18 +196,18 @@ def test_blocks_of_different_seeds_share_nothing(tiny: TrialConfig, tiny_images:
     ],
 )
 def test_a_fingerprint_differs_exactly_where_the_arms_do(
-    changes: dict[str, Any], differs: set[str], tiny: TrialConfig, tiny_images: Tensor
+    changes: dict[str, Any], differs: set[str], tiny: TrialConfig, tiny_images: ImageSet
 ) -> None:
     one, other = prints(tiny, tiny_images), prints(override(tiny, changes), tiny_images)
     assert {name for name in one if one[name] != other[name]} == differs
 
 
-def test_fingerprints_see_other_images(tiny: TrialConfig, tiny_images: Tensor) -> None:
-    one, other = prints(tiny, tiny_images), prints(tiny, 255 - tiny_images)
+def test_fingerprints_see_other_images(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+    one, other = prints(tiny, tiny_images), prints(tiny, ImageSet(255 - tiny_images.images, tiny_images.labels, 4))
     assert {name for name in one if one[name] != other[name]} == {"fingerprint_data"}
 
 
-def seen_by_discriminator(config: TrialConfig, images: Tensor) -> list[Tensor]:
+def seen_by_discriminator(config: TrialConfig, images: ImageSet) -> list[Tensor]:
     """The first real batch, the first fake batch and so on, as they enter the discriminator."""
     state, seen = fresh(config), []
     state.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().clone()))
@@ -213,14 +215,14 @@ def seen_by_discriminator(config: TrialConfig, images: Tensor) -> list[Tensor]:
     return seen
 
 
-def test_the_arms_really_train_on_the_fingerprinted_batches(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_the_arms_really_train_on_the_fingerprinted_batches(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     plain, critic = (seen_by_discriminator(override(tiny, recipe), tiny_images) for recipe in ({}, WGAN_GP))
     assert torch.equal(plain[0], critic[0])  # the first real batch
     assert torch.equal(plain[1], critic[1])  # the same z through the same weights
-    assert torch.equal(plain[0], Batches(tiny_images, 8, tiny.seed)[0])
+    assert torch.equal(plain[0], Batches(tiny_images, 8, tiny.seed, CPU)[0].x)
 
 
-def test_T_18_every_update_has_its_own_batch_and_noise(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_18_every_update_has_its_own_batch_and_noise(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN_GP, "steps": 1})
     state = fresh(config)
     noise: list[Tensor] = []
@@ -231,7 +233,7 @@ def test_T_18_every_update_has_its_own_batch_and_noise(tiny: TrialConfig, tiny_i
     real = inputs[0:9:3]  # each critic update meets real, fake and mixed images
     assert len(noise) == 4  # three for the critic, and another for the generator
     assert not [pair for pair in itertools.combinations(noise, 2) if torch.equal(*pair)]
-    assert all(torch.equal(real[i], Batches(tiny_images, 8, config.seed)[i]) for i in range(3))
+    assert all(torch.equal(real[i], Batches(tiny_images, 8, config.seed, CPU)[i].x) for i in range(3))
     assert not [pair for pair in itertools.combinations(real, 2) if torch.equal(*pair)]
 
 
@@ -240,36 +242,38 @@ def test_T_18_every_update_has_its_own_batch_and_noise(tiny: TrialConfig, tiny_i
 
 def test_an_epoch_uses_every_image_once_in_an_order_of_its_own() -> None:
     images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1)
-    batches = Batches(images, 5, seed=0)
-    drawn = torch.stack([batches[i] for i in range(8)]).view(2, 20)  # two epochs of four batches
+    batches = Batches(ImageSet(images), 5, 0, CPU)
+    drawn = torch.stack([batches[i].x for i in range(8)]).view(2, 20)  # two epochs of four batches
     epochs = ((drawn + 1) * 127.5).round().int().tolist()
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
     assert epochs[0] != epochs[1]
     assert epochs[0] != list(range(20))
 
 
-def test_a_batch_is_a_function_of_its_position(tiny_images: Tensor) -> None:
-    forwards, backwards = Batches(tiny_images, 8, seed=1), Batches(tiny_images, 8, seed=1)
-    expected = [forwards[i] for i in range(12)]
-    assert all(torch.equal(backwards[i], expected[i]) for i in reversed(range(12)))
+def test_a_batch_is_a_function_of_its_position(tiny_images: ImageSet) -> None:
+    forwards, backwards = Batches(tiny_images, 8, 1, CPU), Batches(tiny_images, 8, 1, CPU)
+    expected = [forwards[i].x for i in range(12)]
+    assert all(torch.equal(backwards[i].x, expected[i]) for i in reversed(range(12)))
 
 
 def test_the_last_part_of_an_epoch_is_dropped() -> None:
     images = torch.arange(11, dtype=torch.uint8).view(11, 1, 1, 1)
-    batches = Batches(images, 4, seed=0)
-    assert [len(batches[i]) for i in range(5)] == [4] * 5
-    assert batches.per_epoch == 2
+    batches = Batches(ImageSet(images), 4, 0, CPU)
+    assert [len(batches[i].x) for i in range(5)] == [4] * 5
+    epoch = torch.cat([batches[0].x, batches[1].x]).flatten()
+    assert len(epoch.unique()) == 8
+    assert not torch.equal(batches[2].x, batches[0].x)
 
 
 def test_pixels_become_numbers_from_minus_1_to_1() -> None:
     images = torch.tensor([0, 255, 51, 204], dtype=torch.uint8).view(4, 1, 1, 1)
-    got = Batches(images, 4, seed=0)[0].flatten().sort().values
+    got = Batches(ImageSet(images), 4, 0, CPU)[0].x.flatten().sort().values
     torch.testing.assert_close(got, torch.tensor([-1.0, -0.6, 0.6, 1.0]))
 
 
-def test_a_batch_larger_than_the_set_is_refused(tiny_images: Tensor) -> None:
-    with pytest.raises(ValueError, match="batch_size = 41 is more than the 40 training images"):
-        Batches(tiny_images, 41, seed=0)
+def test_a_batch_larger_than_the_set_is_refused(tiny_images: ImageSet) -> None:
+    with pytest.raises(ValueError, match="batch_size = 41 is more than the 40 training examples"):
+        Batches(tiny_images, 41, 0, CPU)
 
 
 def test_the_latent_distributions_have_their_moments_and_ranges() -> None:
@@ -294,7 +298,7 @@ def optimiser_steps(optimizer: torch.optim.Optimizer) -> set[int]:
 
 @every_recipe
 def test_n_critic_updates_are_really_taken_and_both_networks_change(
-    recipe: str, tiny: TrialConfig, tiny_images: Tensor
+    recipe: str, tiny: TrialConfig, tiny_images: ImageSet
 ) -> None:
     config = override(tiny, RECIPES[recipe])
     start = fresh(config)
@@ -330,13 +334,13 @@ def test_weight_decay_is_on_the_weights_of_a_normalised_discriminator_only(
         assert group["weight_decay"] == (decay if matrices == {True} else 0.0)
 
 
-def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     # RMSProp's first step from a zero accumulator is lr g / (sqrt((1 - alpha) g^2) + eps)
     config = override(tiny, {"steps": 1, "discriminator_optimizer": RMSProp(lr=1e-3, alpha=0.75, eps=1e-8)})
     start, (state, _) = fresh(config), run(config, tiny_images)
     g, d = start.generator.train(), start.discriminator.train()
     z = draw_latent(config.latent, 8, stream("cpu", config.seed, "latent", "discriminator", 0))
-    real, fake = Batches(tiny_images, 8, config.seed)[0], g(z).detach()
+    real, fake = Batches(tiny_images, 8, config.seed, CPU)[0].x, g(z).detach()
     config.loss.discriminator(d(real), d(fake)).backward()
     for before, after in zip(d.parameters(), state.discriminator.parameters(), strict=True):
         assert before.grad is not None
@@ -344,13 +348,14 @@ def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: Tri
         torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN_GP, "steps": 1, "n_critic": 1, "report_every": 1, "evaluate_every": 1})
     start, (state, (step,)) = fresh(config), run(config, tiny_images)
     z = draw_latent(config.latent, 8, stream("cpu", config.seed, "latent", "discriminator", 0))
-    real, fake = Batches(tiny_images, 8, config.seed)[0], start.generator(z).detach()
+    real, fake = Batches(tiny_images, 8, config.seed, CPU)[0].x, start.generator(z).detach()
     loss = config.loss.discriminator(start.discriminator(real), start.discriminator(fake))
-    penalty = config.constraint.penalty(start.discriminator, real, fake, stream("cpu", config.seed, "penalty", 0))
+    critic, points = start.discriminator, stream("cpu", config.seed, "penalty", 0)
+    penalty = config.constraint.penalty(lambda x: critic(x).score, real, fake, points)
     (loss + penalty).backward()
     for alone, kept in zip(start.discriminator.parameters(), state.discriminator.parameters(), strict=True):
         torch.testing.assert_close(kept.grad, alone.grad)
@@ -358,7 +363,7 @@ def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: Trial
     assert step.scalars["penalty"] == pytest.approx(penalty.item(), rel=1e-5)
 
 
-def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN, "discriminator_optimizer": RMSProp(lr=0.1)})
     state, largest = fresh(config), []
 
@@ -372,7 +377,7 @@ def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, t
     assert largest == [bound] * 6  # reached, with so large a rate, and never passed
 
 
-def test_T_16_training_with_clipping_leaves_running_statistics_alone(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_16_training_with_clipping_leaves_running_statistics_alone(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     state, _ = run(override(tiny, WGAN), tiny_images)
     norms = [m for m in state.discriminator.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms
@@ -381,7 +386,7 @@ def test_T_16_training_with_clipping_leaves_running_statistics_alone(tiny: Trial
     assert all(value > 0.042 for m in norms if m.running_var is not None for value in m.running_var)
 
 
-def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN_GP, "autocast": "bf16", "steps": 1, "n_critic": 1})
     state, seen = fresh(config), []
     for layer in (m for m in state.discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)):
@@ -395,10 +400,11 @@ def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: Tri
     assert {p.dtype for p in state.discriminator.parameters()} == {torch.float32}
 
 
-def test_without_autocast_everything_is_in_fp32(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_without_autocast_everything_is_in_fp32(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN_GP, "steps": 1, "n_critic": 1})
     state, seen = fresh(config), set()
-    for module in (*state.discriminator.modules(), *state.generator.modules()):
+    layers = [m for net in (state.discriminator, state.generator) for m in net.modules() if not list(m.children())]
+    for module in layers:
         module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
     list(steps_of(config, state, tiny_images))
     assert seen == {torch.float32}
@@ -407,7 +413,7 @@ def test_without_autocast_everything_is_in_fp32(tiny: TrialConfig, tiny_images: 
 # The average
 
 
-def test_the_average_moves_by_one_minus_decay_towards_the_weights(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_the_average_moves_by_one_minus_decay_towards_the_weights(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {"ema_decay": 0.9, "report_every": 1, "generator_optimizer.lr": 0.05})
     state = fresh(config)
     assert state.ema is not None
@@ -419,7 +425,7 @@ def test_the_average_moves_by_one_minus_decay_towards_the_weights(tiny: TrialCon
     assert not torch.equal(next(state.ema.parameters()), next(state.generator.parameters()))
 
 
-def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     state, _ = run(override(tiny, {"ema_decay": 0.9}), tiny_images)
     assert state.ema is not None
     pairs = list(zip(state.ema.named_buffers(), state.generator.buffers(), strict=True))
@@ -428,7 +434,7 @@ def test_T_44_the_average_takes_over_the_running_statistics(tiny: TrialConfig, t
     assert all(kept.any() for (name, kept), _ in pairs if "running_mean" in name)
 
 
-def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     plain, averaged = run(tiny, tiny_images), run(override(tiny, {"ema_decay": 0.9}), tiny_images)
     assert [s.scalars for s in plain[1]] == [s.scalars for s in averaged[1]]
 
@@ -436,10 +442,10 @@ def test_the_average_changes_no_training(tiny: TrialConfig, tiny_images: Tensor)
 # Samples
 
 
-def test_samples_are_taken_in_eval_mode_and_change_nothing(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+def test_samples_are_taken_in_eval_mode_and_change_nothing(tiny: TrialConfig, tiny_images: ImageSet, cpu: Any) -> None:
     state, _ = run(tiny, tiny_images)
     before = tensors(state.state_dict())
-    images = sample(tiny, state, 10, cpu)
+    images = sample(tiny, state, 10, cpu).x
     assert images.shape == (10, 1, 16, 16)
     assert state.generator.training
     assert all(torch.equal(v, before[k]) for k, v in tensors(state.state_dict()).items() if isinstance(v, Tensor))
@@ -453,21 +459,21 @@ def test_samples_are_taken_in_eval_mode_and_change_nothing(tiny: TrialConfig, ti
 
 def test_fewer_samples_are_the_first_of_more(tiny: TrialConfig, cpu: Any) -> None:
     state = fresh(tiny)
-    torch.testing.assert_close(sample(tiny, state, 7, cpu), sample(tiny, state, 501, cpu)[:7])
-    assert len(sample(tiny, state, 501, cpu)) == 501
+    torch.testing.assert_close(sample(tiny, state, 7, cpu).x, sample(tiny, state, 501, cpu).x[:7])
+    assert len(sample(tiny, state, 501, cpu).x) == 501
 
 
-def test_samples_come_from_the_average_where_there_is_one(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+def test_samples_come_from_the_average_where_there_is_one(tiny: TrialConfig, tiny_images: ImageSet, cpu: Any) -> None:
     config = override(tiny, {"ema_decay": 0.9, "generator_optimizer.lr": 0.05})
     state, _ = run(config, tiny_images)
-    averaged = sample(config, state, 5, cpu)
+    averaged = sample(config, state, 5, cpu).x
     z = draw_latent(config.latent, 250, stream("cpu", config.seed, "latent", "evaluation", 0))
     assert state.ema is not None
     torch.testing.assert_close(averaged, state.ema.eval()(z[:5]).detach())
     assert not torch.allclose(averaged, state.generator.eval()(z[:5]))
 
 
-def test_sampling_between_reports_does_not_change_the_run(tiny: TrialConfig, tiny_images: Tensor, cpu: Any) -> None:
+def test_sampling_between_reports_does_not_change_the_run(tiny: TrialConfig, tiny_images: ImageSet, cpu: Any) -> None:
     config = override(tiny, {"ema_decay": 0.9})
     state = fresh(config)
     for _ in steps_of(config, state, tiny_images):
@@ -478,7 +484,7 @@ def test_sampling_between_reports_does_not_change_the_run(tiny: TrialConfig, tin
 # Reports
 
 
-def test_reported_scalars_are_means_since_the_last_report(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_reported_scalars_are_means_since_the_last_report(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     every = run(override(tiny, {**WGAN_GP, "report_every": 1, "evaluate_every": 1}), tiny_images)[1]
     third = run(override(tiny, {**WGAN_GP, "report_every": 3, "evaluate_every": 3}), tiny_images)[1]
     assert [s.step for s in third] == [3, 6]
@@ -489,12 +495,12 @@ def test_reported_scalars_are_means_since_the_last_report(tiny: TrialConfig, tin
         assert [s.scalars[name] for s in third] == [every[2].scalars[name], every[5].scalars[name]]
 
 
-def test_a_run_whose_end_is_no_multiple_reports_its_end(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_run_whose_end_is_no_multiple_reports_its_end(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     steps = run(override(tiny, {"steps": 5}), tiny_images)[1]
     assert [s.step for s in steps] == [2, 4, 5]
 
 
-def test_how_often_is_reported_changes_no_number_of_the_training(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_how_often_is_reported_changes_no_number_of_the_training(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     states = [run(override(tiny, {"report_every": n, "evaluate_every": n}), tiny_images)[0] for n in (1, 3)]
     assert_same_state(*states)
 
@@ -515,7 +521,7 @@ class Reads(TorchFunctionMode):
 
 
 @every_recipe
-def test_nothing_is_read_back_between_two_reports(recipe: str, tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_nothing_is_read_back_between_two_reports(recipe: str, tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**RECIPES[recipe], "report_every": 3, "evaluate_every": 3})
     stepping = steps_of(config, fresh(config), tiny_images)
     next(stepping)  # the first steps may set up the optimisers' state
@@ -544,7 +550,7 @@ def diverging(config: TrialConfig, every: int) -> TrialConfig:
     return override(config, changes)
 
 
-def test_a_planted_divergence_is_reported_with_its_first_step(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_planted_divergence_is_reported_with_its_first_step(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     every = run(diverging(tiny, 1), tiny_images)[1]
     scalars = [[v for k, v in s.scalars.items() if not k.startswith("gradient")] for s in every]
     first = next(i for i, values in enumerate(scalars, 1) if not all(map(math.isfinite, values)))
@@ -556,10 +562,10 @@ def test_a_planted_divergence_is_reported_with_its_first_step(tiny: TrialConfig,
     assert not all(map(math.isfinite, sixth[-1].scalars.values()))
 
 
-def test_a_huge_learning_rate_diverges_at_once(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_huge_learning_rate_diverges_at_once(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(diverging(tiny, 1), {"discriminator_optimizer.lr": 1e30, "constraint": None})
     assert run(config, tiny_images)[1][0].nonfinite_step == 1
 
 
-def test_a_healthy_run_has_no_nonfinite_step(tiny: TrialConfig, tiny_images: Tensor) -> None:
+def test_a_healthy_run_has_no_nonfinite_step(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     assert {step.nonfinite_step for step in run(tiny, tiny_images)[1]} == {None}

@@ -21,15 +21,16 @@ from gansweep.study import Plan, Selection
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
     *("data", "losses", "metrics", "models"),
-    *("optimizers.py", "randomness.py", "search.py", "stability.py", "study.py", "training.py", "trial.py"),
+    *("initialisation.py", "optimizers.py", "outputs.py", "randomness.py", "schedules.py", "search.py"),
+    *("stability.py", "study.py", "training.py", "trial.py"),
     *("launch/driver.py", "launch/worker.py"),
 )
 
 
 def design_card(
-    plan: Plan, selection: Selection, run: str, data: dict[str, Any], classifier: dict[str, Any]
+    plan: Plan, selection: Selection, run: str, data: dict[str, Any], reference: dict[str, Any]
 ) -> dict[str, Any]:
-    """The card of one run of a study. `data` and `classifier` say what was prepared for it."""
+    """The card of one run of a study. `data` and `reference` say what was prepared for it."""
     study = plan.study
     metric = study.metrics[0]
     size = study.space_size
@@ -44,11 +45,16 @@ def design_card(
         "caveats": list(study.caveats),
         "seed": study.seed,
         "draws": study.draws,
+        "repeats": study.repeats,
         "planned": len(plan),
         "space_size": int(size) if size != float("inf") else None,
         "score": metric.name,
+        "scores": [
+            {"name": one.name, "columns": list(one.columns), "higher_is_better": one.higher_is_better}
+            for one in study.metrics
+        ],
         "score_label": metric.name.replace("_", " ").title(),
-        "protocol": metric.protocol(classifier["hash"], weights="ema" if study.baseline.ema_decay else "raw"),
+        "protocol": metric.protocol(reference["hash"], weights="ema" if study.baseline.ema_decay else "raw"),
         "thresholds": list(study.thresholds),
         "factors": {
             path: {
@@ -61,7 +67,7 @@ def design_card(
         "baseline": study.baseline_fields(),
         "pruning": {"rules": [_words(rule) for rule in study.rules], "audit_fraction": study.audit_fraction},
         "data": data,
-        "classifier": classifier,
+        "classifier": reference,
         "design": plan.design(),
         "provenance": provenance(),
         "trials": [

@@ -19,7 +19,7 @@ import numpy as np
 from gansweep.launch.trial_dir import TrialDir
 from gansweep.launch.worker import Assignment, Report
 from gansweep.randomness import derive_seed
-from gansweep.records import Recorder
+from gansweep.recorder import Recorder
 from gansweep.search import Search, ending
 from gansweep.stability import Decision, Diverged, Finding, Status, Stream, Verdict, first_finding
 from gansweep.study import Plan, PlannedTrial
@@ -269,9 +269,9 @@ class Driver:
     def _last_scores(self, live: Live) -> dict[str, Any]:
         """The scores of the last evaluation: the final ones, or those at which a rule stopped the trial."""
         scores: dict[str, Any] = {}
-        for name in (metric.name for metric in self.study.metrics):
-            if row := next((row for row in reversed(live.rows) if row.get(name) is not None), None):
-                scores |= {name: row[name], f"{name}_std": row.get(f"{name}_std")}
+        for metric in self.study.metrics:
+            if row := next((row for row in reversed(live.rows) if row.get(metric.name) is not None), None):
+                scores |= {column: row.get(column) for column in metric.columns}
         return scores
 
     def _end(self, live: Live, outcome: Mapping[str, Any]) -> None:
@@ -312,7 +312,7 @@ class Driver:
         for metric in self.study.metrics:
             values = stream[metric.name]
             if np.isfinite(values).any():
-                best = int(np.nanargmax(values))
+                best = int((np.nanargmax if metric.higher_is_better else np.nanargmin)(values))
                 summary |= {f"{metric.name}_best": float(values[best])}
                 summary |= {f"{metric.name}_best_step": live.rows[best]["step"]}
         return summary

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gansweep.data.cache import open_images, prepare
+from gansweep.data.opened import open_data, prepare_data
 from gansweep.launch.console import clock
 from gansweep.launch.worker import resolve_device
 from gansweep.parts import override
@@ -84,10 +84,10 @@ def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
 def _probe(trial: PlannedTrial, num_samples: int, home: Path, device: torch.device) -> tuple[float, int]:
     """Seconds of the whole trial, from a few iterations and one set of samples; and the bytes of its state."""
     config = trial.config
-    images = torch.from_numpy(open_images(prepare(config.data, home / "data", verify=False)).train_images).to(device)
-    state = TrainState.build(config, channels=images.shape[1], size=images.shape[2], device=device)
+    data = open_data(config.data, prepare_data(config.data, home / "data", verify=False), device).training
+    state = TrainState.build(config, shape=data.shape, num_classes=data.num_classes, device=device)
     short = override(config, {"steps": PROBED_STEPS + 1, "report_every": 1, "evaluate_every": 1})
-    steps = [step.seconds for step in train(short, state, images, device)]
+    steps = [step.seconds for step in train(short, state, data, device)]
     started = time.perf_counter()
     sample(config, state, num_samples, device)
     evaluation = time.perf_counter() - started

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 
 from gansweep import records
-from gansweep.data.cache import open_images, prepare
+from gansweep.data.opened import OpenData, open_data, prepare_data
 from gansweep.launch import inline
 from gansweep.launch.card import design_card
 from gansweep.launch.console import LiveTable
@@ -29,10 +29,11 @@ from gansweep.launch.driver import Driver
 from gansweep.launch.lock import only_driver
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
-from gansweep.metrics.inception_score import real_score
 from gansweep.parts import content_id, flatten
+from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
 from gansweep.study import Plan, Selection
+from gansweep.training import check_networks
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def sweep(selection: Selection, settings: Settings) -> Swept:
         )
         card["launch_id"] = _check_design(folder / "design.json", card)
         with _executor(settings, workplace, folder, say) as execute:
-            recorder = records.Recorder(settings.uri, settings.home, card)
+            recorder = Recorder(settings.uri, settings.home, card)
             search = Search(folder / "optuna.journal", run, VerdictPruner(*study.rules), study.metrics[0].name)
             driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
             if driver.ended_before:
@@ -134,40 +135,40 @@ def _prepare(
     worker_device: str,
     say: Callable[[str], None],
 ) -> tuple[Workplace, dict[str, Any]]:
-    """Decode every data set and train every classifier that the plan needs, unless the caches hold them."""
+    """Decode every data set and train every judge that the plan needs, unless the caches hold them."""
     metrics = plan.study.metrics
-    data: dict[str, Path] = {}
-    classifiers: dict[str, tuple[Path, ...]] = {}
+    data: dict[str, Path | None] = {}
+    judges: dict[str, tuple[Path | None, ...]] = {}
+    opened: dict[str, OpenData] = {}
     for dataset in {content_id(trial.config.data): trial.config.data for trial in plan}.values():
         key = content_id(dataset)
-        data[key] = prepare(dataset, home / "data")
-        images = open_images(data[key])
-        say(f"data: {images.name}, {len(images.train_labels)} training images of {images.size}x{images.size}")
-        classifiers[key] = tuple(m.classifier.prepare(images, home / "classifiers", device, say) for m in metrics)
+        data[key] = prepare_data(dataset, home / "data")
+        opened[key] = open_data(dataset, data[key], device)
+        described = opened[key].describe()
+        examples = described.get("images", described.get("examples", "endless"))
+        say(f"data: {described['name']}, {examples} training examples of {'x'.join(map(str, described['shape']))}")
+    _check_networks(plan, opened)
+    for key, one in opened.items():
+        judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
     main = content_id(plan.study.baseline.data)
-    images = open_images(data[main])
-    workplace = Workplace(selection, folder, data, classifiers, worker_device)
-    judge = metrics[0].classifier.load(classifiers[main][0], device)
-    # a set smaller than the protocol's n is scored whole; the number is recorded beside the score
-    num_real = min(metrics[0].num_samples, len(images.train_labels))
-    real = real_score(dataclasses.replace(metrics[0], num_samples=num_real), judge, images)[metrics[0].name]
-    classifier = {
-        "name": judge.name,
-        "hash": judge.hash,
-        "test_accuracy": judge.test_accuracy,
-        "num_test": len(images.test_labels),
-        "real_score": real,
-        "real_images": num_real,
-    }
-    described = {
-        "name": images.name,
-        "content": images.content,
-        "images": len(images.train_labels),
-        "size": images.size,
-        "channels": images.channels,
-        "classes": len(images.classes),
-    }
-    return workplace, design_card(plan, selection, folder.name, described, classifier)
+    workplace = Workplace(selection, folder, data, judges, worker_device)
+    judge = metrics[0].load(opened[main], judges[main][0], device)
+    reference = metrics[0].reference(judge, opened[main])
+    return workplace, design_card(plan, selection, folder.name, opened[main].describe(), reference)
+
+
+def _check_networks(plan: Plan, opened: Mapping[str, OpenData]) -> None:
+    """Raise `ValueError` if the networks of any trial cannot have the shape of its data; nothing is allocated."""
+    checked = set()
+    for trial in plan:
+        config, data = trial.config, opened[content_id(trial.config.data)]
+        fields = (config.generator, config.discriminator, config.loss, config.latent, config.data)
+        if (key := tuple(map(content_id, fields))) not in checked:
+            checked.add(key)
+            try:
+                check_networks(config, shape=data.training.shape, num_classes=data.training.num_classes)
+            except ValueError as error:
+                raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ Ray nor Optuna nor MLflow; whoever iterates over `run` decides whether the trial
 
 from __future__ import annotations
 
-import io
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -15,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from gansweep.data.cache import open_images, to_uint8
+from gansweep.data.opened import OpenData, open_data
+from gansweep.launch.pictures import SAMPLES_SHOWN, picture
 from gansweep.launch.trial_dir import TrialDir, write_atomically
+from gansweep.metrics.subject import Subject
 from gansweep.parts import content_id
 from gansweep.study import Selection
-from gansweep.training import TrainState, fingerprints, sample, train
+from gansweep.training import TrainState, evaluator, fingerprints, sample, train
 from gansweep.trial import TrialConfig
 
-SAMPLES_SHOWN = 64
 STATE_EVERY_SECONDS = 10.0
 STATE_MAX_SHARE = 0.01
 
@@ -33,14 +32,14 @@ STATE_MAX_SHARE = 0.01
 class Workplace:
     """What every worker of a launch shares: the study, where things are, and what was prepared for it.
 
-    `data` maps the content id of a data set's part to its cache entry; `classifiers` the same to a prepared classifier
-    for each of the study's metrics.
+    `data` maps the content id of a data set's part to its cache entry, where it has one; `judges` the same to what was
+    prepared for each of the study's metrics.
     """
 
     selection: Selection
     folder: Path
-    data: Mapping[str, Path]
-    classifiers: Mapping[str, tuple[Path, ...]]
+    data: Mapping[str, Path | None]
+    judges: Mapping[str, tuple[Path | None, ...]]
     device: str = "auto"
 
 
@@ -81,7 +80,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 class Worker:
-    """Runs trials of one study. The data and the classifiers are loaded once and stay on the device."""
+    """Runs trials of one study. The data and the judges of the metrics are loaded once and stay on the device."""
 
     def __init__(self, workplace: Workplace) -> None:
         # one thread per trial: two are no faster at these sizes, and sums then have one order everywhere
@@ -89,8 +88,8 @@ class Worker:
         self.workplace = workplace
         self.study = workplace.selection.study()
         self.device = resolve_device(workplace.device)
-        self._images: dict[str, Tensor] = {}
-        self._classifiers: dict[Path, Any] = {}
+        self._data: dict[str, OpenData] = {}
+        self._judges: dict[str, list[Any]] = {}
 
     def run(self, assignment: Assignment) -> Iterator[Report]:
         """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew."""
@@ -106,10 +105,10 @@ class Worker:
         if config.id != assignment.trial:
             raise ValueError(f"trial {assignment.trial} is {config.id} here: the study file or gansweep differs")
         directory = TrialDir(self.workplace.folder / "trials" / assignment.trial)
-        key = content_id(config.data)
-        images = self._load_images(key)
-        state = TrainState.build(config, channels=images.shape[1], size=images.shape[2], device=self.device)
-        facts = {"device": _device_name(self.device), **fingerprints(config, state, images, self.device)}
+        data = self._open(config.data)
+        training = data.training
+        state = TrainState.build(config, shape=training.shape, num_classes=training.num_classes, device=self.device)
+        facts = {"device": _device_name(self.device), **fingerprints(config, state, training, self.device)}
         spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
         note = None
         try:
@@ -119,13 +118,13 @@ class Worker:
         except ValueError as error:
             note = f"{error}; the trial starts again"
         saved_at, cost = time.monotonic(), 0.0
-        for step in train(config, state, images, self.device):
+        for step in train(config, state, training, self.device):
             # what was recorded before an interruption is computed again, bit for bit, and not reported again
             if step.step <= assignment.recorded_step:
                 continue
             over = step.nonfinite_step is not None or step.step == config.steps
             evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
-            scores = self._evaluate(config, state, key, spent, directory) if evaluate else {}
+            scores = self._evaluate(config, state, data, spent, directory) if evaluate else {}
             row = {
                 "step": step.step,
                 "images_seen": step.images_seen,
@@ -151,43 +150,33 @@ class Worker:
                 return
 
     def _evaluate(
-        self, config: TrialConfig, state: TrainState, key: str, spent: dict[str, float], directory: TrialDir
+        self, config: TrialConfig, state: TrainState, data: OpenData, spent: dict[str, float], directory: TrialDir
     ) -> dict[str, float]:
-        """Every score of the study on fresh samples in evaluation mode; a sample grid goes to the directory."""
+        """Every score of the study on fresh samples in evaluation mode; a picture of some goes to the directory."""
         started = time.monotonic()
-        num = max(metric.num_samples for metric in self.study.metrics)
-        samples = sample(config, state, max(num, SAMPLES_SHOWN), self.device)
+        num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
+        drawn = sample(config, state, num, self.device)
+        subject = Subject(drawn.x, drawn.labels, evaluator(state), data)
         scores: dict[str, float] = {}
-        if not torch.isfinite(samples).all():
-            scores = {metric.name: float("nan") for metric in self.study.metrics}
-        pixels = to_uint8(samples)
-        if not scores:
-            for metric, path in zip(self.study.metrics, self.workplace.classifiers[key], strict=True):
-                scores |= metric.score(pixels[: metric.num_samples], self._load_classifier(metric, path))
-        write_atomically(directory.path / "samples.png", sample_grid(pixels[:SAMPLES_SHOWN]))
+        for metric, judge in zip(self.study.metrics, self._load_judges(config.data), strict=True):
+            found = metric.measure(subject, judge) if subject.finite else {metric.name: float("nan")}
+            scores |= {name: value for name, value in found.items() if name in metric.columns}
+        write_atomically(directory.path / "samples.png", picture(subject.samples, data))
         spent["evaluate_seconds"] += time.monotonic() - started
         return scores
 
-    def _load_images(self, key: str) -> Tensor:
-        if key not in self._images:
-            images = torch.from_numpy(open_images(self.workplace.data[key]).train_images)
-            self._images[key] = images.to(self.device)
-        return self._images[key]
+    def _open(self, part: Any) -> OpenData:
+        key = content_id(part)
+        if key not in self._data:
+            self._data[key] = open_data(part, self.workplace.data[key], self.device)
+        return self._data[key]
 
-    def _load_classifier(self, metric: Any, path: Path) -> Any:
-        if path not in self._classifiers:
-            self._classifiers[path] = metric.classifier.load(path, self.device)
-        return self._classifiers[path]
-
-
-def sample_grid(pixels: Tensor) -> bytes:
-    """A PNG of uint8 images [n, channels, height, width] in rows of eight."""
-    from torchvision.transforms.functional import to_pil_image
-    from torchvision.utils import make_grid
-
-    buffer = io.BytesIO()
-    to_pil_image(make_grid(pixels.cpu(), nrow=8, padding=1, pad_value=255)).save(buffer, format="PNG")
-    return buffer.getvalue()
+    def _load_judges(self, part: Any) -> list[Any]:
+        key = content_id(part)
+        if key not in self._judges:
+            prepared = zip(self.study.metrics, self.workplace.judges[key], strict=True)
+            self._judges[key] = [metric.load(self._open(part), path, self.device) for metric, path in prepared]
+        return self._judges[key]
 
 
 def _device_name(device: torch.device) -> str:

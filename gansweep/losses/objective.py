@@ -25,6 +25,8 @@ class Objective:
     penalisable: ClassVar[bool] = True  # whether the score is one whose input gradient a penalty may prescribe
     needs_labels: ClassVar[bool] = False  # whether real images must have labels (and fakes are given one)
     semi_supervised: ClassVar[bool] = False  # whether it can use `TrialConfig.labelled`
+    classifies: ClassVar[bool] = False  # whether the discriminator names classes, so that it must not be told them
+    scores_only: ClassVar[bool] = True  # whether it needs one score per example only, so that others can add to it
 
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """What the discriminator must answer."""
@@ -32,6 +34,27 @@ class Objective:
 
     def check(self, config: TrialConfig) -> None:
         """Raise `ValueError` where the trial's other parts make the objective meaningless."""
+        name, discriminator = type(self).__name__, config.discriminator
+        if self.energy and not discriminator.energy:
+            raise ValueError(
+                f"{name} needs a reconstruction error, which discriminator = {type(discriminator).__name__} has not: "
+                "use an auto-encoder"
+            )
+        if discriminator.energy and not self.energy:
+            raise ValueError(
+                f"{name} needs a raw score, and discriminator = {type(discriminator).__name__} gives a reconstruction "
+                "error: use EBGAN or BEGAN, or another discriminator"
+            )
+        if self.classifies and discriminator.conditional:
+            raise ValueError(
+                f"{name} asks the discriminator for the class, and discriminator = {type(discriminator).__name__} is "
+                "told it: use an unconditional discriminator"
+            )
+        if config.labelled is not None and not self.semi_supervised:
+            raise ValueError(
+                f"labelled = {config.labelled} has no meaning for {name}, which has no supervised term: "
+                "set labelled=None, or use CatGAN, SGAN or ImprovedGAN"
+            )
 
     def build(self, device: torch.device) -> Any:
         """The object whose methods the loop calls: this part, unless the objective remembers something.
@@ -41,9 +64,14 @@ class Objective:
         return self
 
     def score(self, output: Output) -> Tensor:
-        """How real each example looks, [batch]: what constraints act on and what is recorded."""
+        """How real each example looks, [batch], more for more: what constraints act on and what is recorded."""
         assert output.score is not None
         return output.score
+
+    def predict(self, output: Output) -> Tensor:
+        """The most probable class of each example, int64 [batch], where the discriminator names classes."""
+        assert output.classes is not None
+        return output.classes.argmax(dim=1)
 
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
@@ -63,3 +91,29 @@ class Objective:
     def traces(self, real: Output, fake: Output) -> dict[str, Tensor]:
         """Further numbers to record, each without axes; always the same names."""
         return {}
+
+
+class Composed(Objective):
+    """An objective that adds terms of its own to those of `adversarial`, an objective on scores.
+
+    `ValueError` if `adversarial` asks for something else than a score, such as an energy.
+    """
+
+    adversarial: Objective
+    scores_only = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.adversarial, Objective) or not self.adversarial.scores_only:
+            raise ValueError(
+                f"{type(self).__name__}.adversarial = {self.adversarial!r} must be an objective on scores, "
+                "such as NonSaturating()"
+            )
+
+    def check(self, config: TrialConfig) -> None:
+        """Raise `ValueError` where this objective or the one inside it would be meaningless."""
+        super().check(config)
+        self.adversarial.check(config)
+
+    def score(self, output: Output) -> Tensor:
+        """How real each example looks to the objective inside."""
+        return self.adversarial.score(output)

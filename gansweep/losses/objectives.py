@@ -1,7 +1,9 @@
-"""Objectives as pairs of losses on raw discriminator outputs, each as its authors write it.
+"""Objectives on one score per example, each as its authors write it.
 
-Outputs are logits or scores of shape [batch], never passed through a sigmoid by the network (trap T-38). Every loss
-is a mean over the batch (trap T-6). `discriminator` and `generator` are both minimised.
+A score is a raw number, never passed through a sigmoid by the network (trap T-38). Every loss is a mean over the batch
+(trap T-6), and both losses are minimised. The conditional games have no class of their own, because the label enters
+through the networks: CGAN is `Minimax` or `NonSaturating`, and the conditional LSGAN is `LeastSquares`, with a
+generator and a discriminator that are given the class.
 """
 
 from __future__ import annotations
@@ -11,41 +13,72 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansweep.losses.objective import Objective
+from gansweep.outputs import Output
 from gansweep.parts import part
 
 
-@part
-class NonSaturating:
-    """The standard GAN as it is trained (Goodfellow et al. 2014, section 3).
+def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
+    """-E log sigmoid(real) - E log(1 - sigmoid(fake)), finite for every finite score."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
 
-    D minimises -E log sigmoid(D(x)) - E log(1 - sigmoid(D(G(z)))); G minimises -E log sigmoid(D(G(z))).
+
+@part
+class NonSaturating(Objective):
+    """NonSaturating: the standard GAN as it is trained.
+
+    D: -E log sigmoid(D(x)) - E log(1 - sigmoid(D(G(z))))
+    G: -E log sigmoid(D(G(z)))
+
+    With networks that are given the class, D(x | y) and G(z | y), this is the CGAN with the generator's loss that does
+    not saturate (Mirza and Osindero 2014).
+
+    Source: Goodfellow et al. 2014, section 3.
     """
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
+        return _cross_entropy(self.score(real), self.score(fake))
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, real: Output, fake: Output) -> Tensor:
         """The generator's loss."""
-        return F.softplus(-fake).mean()
+        return F.softplus(-self.score(fake)).mean()
 
 
 @part
-class Minimax:
-    """The GAN game as it is stated (Goodfellow et al. 2014, eq. 1): G minimises E log(1 - sigmoid(D(G(z))))."""
+class Minimax(Objective):
+    """Minimax: the GAN game as it is stated, whose generator's gradient vanishes where D is sure.
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    D: -E log sigmoid(D(x)) - E log(1 - sigmoid(D(G(z))))
+    G: E log(1 - sigmoid(D(G(z))))
+
+    With networks that are given the class, D(x | y) and G(z | y), this is the game of CGAN (Mirza and Osindero 2014).
+
+    Source: Goodfellow et al. 2014, eq. 1.
+    """
+
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
+        return _cross_entropy(self.score(real), self.score(fake))
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, real: Output, fake: Output) -> Tensor:
         """The generator's loss."""
-        return -F.softplus(fake).mean()
+        return -F.softplus(self.score(fake)).mean()
 
 
 @part
-class LeastSquares:
-    """LSGAN with fake label a, real label b and generator's target c (Mao et al. 2017, eq. 9; both terms halved)."""
+class LeastSquares(Objective):
+    """LeastSquares: LSGAN.
+
+    D: 1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2
+    G: 1/2 E (D(G(z)) - c)^2
+
+    `a` is the label of fakes, `b` that of real examples and `c` what the generator wants D to say; all are any finite
+    numbers with a != b. The two codings of the paper have names: `LSGAN_BINARY` (0, 1, 1), the default, and
+    `LSGAN_PEARSON` (-1, 1, 0). The conditional LSGAN is the same loss with networks that are given the class.
+
+    Source: Mao et al. 2017, section 3.
+    """
 
     a: float = 0.0
     b: float = 1.0
@@ -63,23 +96,58 @@ class LeastSquares:
         """Whether b - c = 1 and b - a = 2, where the generator minimises a Pearson chi-squared divergence."""
         return math.isclose(self.b - self.c, 1) and math.isclose(self.b - self.a, 2)
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
-        return 0.5 * (real - self.b).square().mean() + 0.5 * (fake - self.a).square().mean()
+        return 0.5 * (self.score(real) - self.b).square().mean() + 0.5 * (self.score(fake) - self.a).square().mean()
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, real: Output, fake: Output) -> Tensor:
         """The generator's loss."""
-        return 0.5 * (fake - self.c).square().mean()
+        return 0.5 * (self.score(fake) - self.c).square().mean()
+
+
+LSGAN_BINARY = LeastSquares(a=0.0, b=1.0, c=1.0)
+"""The coding 0/1/1: fakes should be taken for real."""
+
+LSGAN_PEARSON = LeastSquares(a=-1.0, b=1.0, c=0.0)
+"""The coding -1/1/0, the one that meets the conditions of the Pearson chi-squared divergence."""
 
 
 @part
-class Wasserstein:
-    """WGAN (Arjovsky et al. 2017, Algorithm 1): the critic maximises E f(x) - E f(G(z)), the generator E f(G(z))."""
+class Wasserstein(Objective):
+    """Wasserstein: WGAN, and with a gradient penalty WGAN-GP.
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss, minus the estimate of the Wasserstein distance up to the Lipschitz constant."""
-        return fake.mean() - real.mean()
+    D: E D(G(z)) - E D(x)
+    G: -E D(G(z))
 
-    def generator(self, fake: Tensor) -> Tensor:
+    Minus D's loss estimates the Wasserstein-1 distance times the Lipschitz constant that a constraint gives the critic;
+    without any constraint the loss has no lower bound.
+
+    Source: Arjovsky et al. 2017, Algorithm 1.
+    """
+
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
+        """The critic's loss."""
+        return self.score(fake).mean() - self.score(real).mean()
+
+    def generator(self, real: Output, fake: Output) -> Tensor:
         """The generator's loss."""
-        return -fake.mean()
+        return -self.score(fake).mean()
+
+
+@part
+class Hinge(Objective):
+    """Hinge: the margin loss of Geometric GAN, best known from spectral normalisation.
+
+    D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))
+    G: -E D(G(z))
+
+    Source: Lim and Ye 2017; Miyato et al. 2018, section 4.
+    """
+
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
+        """The discriminator's loss."""
+        return F.relu(1 - self.score(real)).mean() + F.relu(1 + self.score(fake)).mean()
+
+    def generator(self, real: Output, fake: Output) -> Tensor:
+        """The generator's loss."""
+        return -self.score(fake).mean()

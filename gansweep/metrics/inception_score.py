@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from gansweep.data.cache import Images, to_uint8
+from gansweep.data.opened import OpenData
 from gansweep.metrics.classifier import BATCH_SIZE, LoadedClassifier, TrainedClassifier, some_rows
 from gansweep.metrics.entropy import inception_score
 from gansweep.metrics.inception import Inception2015
+from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
 
 __all__ = ["InceptionScore", "Sampler", "inception_score", "real_score"]
@@ -32,6 +36,8 @@ class InceptionScore:
     num_splits: int = 1
     classifier: TrainedClassifier | Inception2015 = TrainedClassifier()
     seed: int = 0
+    higher_is_better: ClassVar[bool] = True
+    columns: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std")
 
     def __post_init__(self) -> None:
         at_least(self, num_splits=1, seed=0)
@@ -41,6 +47,35 @@ class InceptionScore:
     def name(self) -> str:
         """`inception_score`."""
         return "inception_score"
+
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path | None:
+        """Train the classifier for the data, or find its weights. `ValueError` if they are no images."""
+        if data.images is None:
+            raise ValueError(f"{self.name} needs images, and {data.name} are none")
+        return self.classifier.prepare(data.images, cache, device, say)
+
+    def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> LoadedClassifier:
+        """The classifier that `prepare` returned."""
+        assert path is not None
+        return self.classifier.load(path, device)
+
+    def reference(self, judge: LoadedClassifier, data: OpenData) -> dict[str, Any]:
+        """What is known of the classifier, and the score that real images get from it."""
+        assert data.images is not None
+        # a set smaller than the protocol's n is scored whole; the number is recorded beside the score
+        num_real = min(self.num_samples, len(data.images.train_labels))
+        return {
+            "name": judge.name,
+            "hash": judge.hash,
+            "test_accuracy": judge.test_accuracy,
+            "num_test": len(data.images.test_labels),
+            "real_score": real_score(dataclasses.replace(self, num_samples=num_real), judge, data.images)[self.name],
+            "real_images": num_real,
+        }
+
+    def measure(self, subject: Subject, judge: LoadedClassifier) -> dict[str, float]:
+        """The score of the first `num_samples` samples."""
+        return self.score(subject.pixels[: self.num_samples], judge)
 
     def protocol(self, classifier_hash: str, *, weights: str = "raw") -> dict[str, Any]:
         """How the score is made, for the record; `weights` is `raw` or `ema` (averaged generator).
