@@ -23,13 +23,8 @@ whatever else the objective records (`Objective.traces`, loss_supervised), by na
 from __future__ import annotations
 
 import json
-import logging
-import math
 import os
-import queue
 import socket
-import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -39,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    pass
 
 OUTCOME_COLUMNS = [
     "status",

@@ -157,7 +157,8 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
     size = f" from a set of {plan['space_size']:,.0f}" if plan.get("space_size") else ""
     seeds = f", each with {plan['repeats']} seeds" if plan.get("repeats", 1) > 1 else ""
     if not plan["factors"]:
-        return f"{plan.get('repeats', 1)} cells that differ in their seeds (from {plan['seed']}), each trained under {arms}."
+        differ = f"{plan.get('repeats', 1)} cells that differ in their seeds (from {plan['seed']})"
+        return f"{differ}, each trained under {arms}."
     return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}){seeds}, each trained under {arms}."
 
 

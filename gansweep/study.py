@@ -190,7 +190,7 @@ class Study:
         chosen = self.presets[preset] if preset is not None else Preset(description="The study as declared.")
         baseline = override(self.baseline, chosen.overrides)
         if data is not None:
-            baseline = override(baseline, {"data": named(data, size=baseline.data.size)})
+            baseline = override(baseline, {"data": named(data, size=getattr(baseline.data, "size", None))})
         return dataclasses.replace(
             self,
             baseline=baseline,

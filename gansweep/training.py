@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gansweep.data.training_set import Real, TrainingSet
+from gansweep.losses.compiled import Penalty, parity
 from gansweep.outputs import Output
 from gansweep.randomness import derive_seed, stream
 
@@ -104,10 +105,15 @@ class TrainState:
         return {name: part for name in names if hasattr(part := getattr(self, name), "state_dict")}
 
 
-def check_networks(config: TrialConfig, *, shape: tuple[int, ...], num_classes: int) -> None:
-    """Raise `ValueError` where `TrainState.build` would, without allocating or drawing anything."""
+def check_fit(config: TrialConfig, data: TrainingSet) -> None:
+    """Raise `ValueError` where training would, if the trial and its data do not fit; allocates and draws nothing."""
     with torch.device("meta"):
-        _networks(config, shape, num_classes)
+        _networks(config, data.shape, data.num_classes)
+    if config.labelled is not None and data.row_labels() is None:
+        raise ValueError(f"labelled = {config.labelled} needs a finite set of labelled examples")
+    for name in ("batch_size", "labelled"):
+        if data.num_rows is not None and (getattr(config, name) or 0) > data.num_rows:
+            raise ValueError(f"{name} = {getattr(config, name)} is more than the {data.num_rows} training examples")
 
 
 def _networks(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> tuple[nn.Module, nn.Module]:
@@ -163,8 +169,7 @@ class Batches:
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
         self.chosen, self.purpose = rows, purpose
         self.num_rows = data.num_rows if rows is None else len(rows)
-        if self.num_rows is not None and self.num_rows < batch_size:
-            raise ValueError(f"batch_size = {batch_size} is more than the {self.num_rows} training examples")
+        assert self.num_rows is None or self.num_rows >= batch_size
         self._epoch, self._order = -1, torch.empty(0)
 
     def __getitem__(self, position: int) -> Real:
@@ -182,8 +187,6 @@ class Batches:
 def labelled_rows(labels: Tensor, num: int, seed: int) -> Tensor:
     """Rows of `num` examples, equally many of each class up to one, drawn from the seed: int64 on the CPU."""
     of_row = labels.cpu().numpy()
-    if num > len(of_row):
-        raise ValueError(f"labelled = {num} is more than the {len(of_row)} training images")
     order = torch.randperm(len(of_row), generator=stream("cpu", seed, "labelled rows")).numpy()
     rank = np.empty(len(order), dtype=np.int64)  # of each drawn row among those of its class
     for label in np.unique(of_row):
@@ -280,23 +283,35 @@ def _own_dropout(config: TrialConfig, device: torch.device, role: str, position:
         yield
 
 
-def train(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> Iterator[Step]:
-    """Train from `state` to `config.steps`; `data` is on the device.
+def penalty_parity(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> str | None:
+    """Why the trial's penalty must not be compiled here, or None if it gives the same gradients; changes nothing."""
+    penalty = Penalty(config.constraint, state.discriminator.train(), state.objective.score, compiled=True)
+    real = Batches(data, config.batch_size, config.seed, device)[0]
+    noise = torch.rand(real.x.shape, generator=stream(device, config.seed, "parity"), device=device) * 2 - 1
+    labels = real.labels if config.discriminator.conditional else None
+    return parity(penalty, real.x, noise, labels, labels)
+
+
+def train(
+    config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device, *, compiled: bool = False
+) -> Iterator[Step]:
+    """Train from `state` to `config.steps`; `data` is on the device, `compiled` says how the penalty is computed.
 
     One iteration is n_critic discriminator updates and one generator update. Nothing is read back from the device
     between two reports. A loss that is not finite is data: its first step is reported and the caller decides.
     """
     # --- set-up: everything below is a function of the configuration and the counters in `state`
-    objective, constraint, seed, latent = state.objective, config.constraint, config.seed, config.latent
+    objective, seed, latent = state.objective, config.seed, config.latent
     generator, discriminator = state.generator.train(), state.discriminator.train()
     batches = Batches(data, config.batch_size, seed, device)
     labelled = None
     if config.labelled is not None:
-        labels = data.row_labels()
-        assert labels is not None
-        rows = labelled_rows(labels, config.labelled, seed)
+        of_row = data.row_labels()
+        assert of_row is not None
+        rows = labelled_rows(of_row, config.labelled, seed)
         size = min(config.batch_size, config.labelled)
         labelled = Batches(data, size, seed, device, rows=rows, purpose="labelled")
+    penalty = Penalty(config.constraint, discriminator, objective.score, compiled)
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.autocast == "bf16")
     simultaneous = config.update_order == "simultaneous"
 
@@ -332,16 +347,10 @@ def train(config: TrialConfig, state: TrainState, data: TrainingSet, device: tor
                 supervised = objective.supervised(known_output)
                 scalars["loss_supervised"] = supervised.detach()
                 loss = loss + supervised
-            scalars["penalty"] = torch.zeros((), device=device)
-            if constraint is not None:
-                # interpolates keep the real labels (trap T-13)
-                points = stream(device, seed, "penalty", position)
-                penalty = constraint.penalty(
-                    lambda x: objective.score(judge(x, batch.labels)), batch.x, fake.float(), points
-                )
-                if penalty is not None:
-                    scalars["penalty"] = penalty.detach()
-                    loss = loss + penalty
+            labels = (batch.labels, asked) if config.discriminator.conditional else ()
+            added = penalty(batch.x, fake.float(), stream(device, seed, "penalty", position), *labels)
+            scalars["penalty"] = torch.zeros((), device=device) if added is None else added.detach()
+            loss = loss if added is None else loss + added
         scalars["output_real"] = objective.score(real_output).detach().mean()
         scalars["output_fake"] = objective.score(fake_output).detach().mean()
         state.discriminator_optimizer.zero_grad(set_to_none=True)
@@ -351,16 +360,14 @@ def train(config: TrialConfig, state: TrainState, data: TrainingSet, device: tor
     def discriminator_step() -> None:
         config.discriminator_optimizer.adjust(state.discriminator_optimizer, state.step, config.steps)
         state.discriminator_optimizer.step()
-        if constraint is not None:
-            constraint.after_step(discriminator)
+        if config.constraint is not None:
+            config.constraint.after_step(discriminator)
         state.discriminator_steps += 1
 
     def generator_gradients(real_output: Output) -> tuple[Output, dict[str, Tensor]]:
         discriminator.requires_grad_(False)
         num = config.batch_size * config.generator_batch_factor
-        role, position = (
-            ("discriminator", state.discriminator_steps) if simultaneous else ("generator", state.step)
-        )
+        role, position = ("discriminator", state.discriminator_steps) if simultaneous else ("generator", state.step)
         with _own_dropout(config, device, "generator", state.step), half:
             z, asked, fake = fakes(num, role, position)
             fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))

@@ -14,7 +14,7 @@ UPDATE_ORDERS = ("discriminator_first", "generator_first", "simultaneous")
 class Latent:
     """The generator's input z: `size` independent N(0, 1) or U(-1, 1) numbers, followed by codes.
 
-    `categorical` holds the number of values of each categorical code, given as one-hot vectors with equal probabilities;
+    `categorical` holds the number of values of each categorical code, equally probable and given as one-hot vectors;
     `continuous` is how many codes ~ U(-1, 1) follow them (Chen et al. 2016, section 5).
     """
 
@@ -44,7 +44,8 @@ class TrialConfig:
     `update_order` says which come first; "simultaneous" takes both gradients at the same weights and on the same z.
     `critic_warmup` is the schedule of WGAN's code: 100 critic updates in the first 25 iterations and every 500th.
     `labelled` training images, equally many of each class, keep their labels; None: no supervised term.
-    `compile` runs the networks and the penalty through torch.compile where that gives the same gradients.
+    `compile_penalty` takes a gradient penalty through torch.compile, if the worker finds that it gives the same
+    gradients there.
     """
 
     data: Any
@@ -67,7 +68,7 @@ class TrialConfig:
     evaluate_every: int = 500
     ema_decay: float | None = None
     autocast: str = "none"
-    compile: bool = False
+    compile_penalty: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,8 +88,8 @@ class TrialConfig:
             at_least(self, labelled=1)
         if self.update_order == "simultaneous" and (self.n_critic, self.generator_batch_factor) != (1, 1):
             raise ValueError(
-                f'update_order = "simultaneous" needs n_critic = 1 and generator_batch_factor = 1, not {self.n_critic} and '
-                f"{self.generator_batch_factor}"
+                'update_order = "simultaneous" needs n_critic = 1 and generator_batch_factor = 1, '
+                f"not {self.n_critic} and {self.generator_batch_factor}"
             )
         if self.critic_warmup and self.update_order != "discriminator_first":
             raise ValueError(f'critic_warmup needs update_order = "discriminator_first", not {self.update_order!r}')

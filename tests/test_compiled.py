@@ -215,7 +215,10 @@ def test_routes_that_agree_pass_the_check_and_nothing_has_changed(
 
 def test_a_spectral_norm_has_the_same_state_in_both_routes_and_afterwards(uncompiled: None) -> None:
     # its power iteration moves a buffer in each call, so the second route would see other weights
-    network = convolutional(extra=nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 2, 3, padding=1)))
+    normalised = nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 2, 3, padding=1))
+    with torch.no_grad():  # another weight, for which the iteration has not converged
+        normalised.parametrizations.weight.original.normal_(generator=torch.Generator().manual_seed(2))
+    network = convolutional(extra=normalised)
     before = Everything(network)
     assert parity(Penalty(GradientPenalty(), network, score, compiled=True), REAL, FAKE) is None
     assert Everything(network) == before

@@ -361,6 +361,14 @@ def test_T_9_uniform_noise_grows_with_the_standard_deviation_of_the_whole_miniba
     assert drawn.abs().max() < 0.5 * 2
 
 
+def test_T_9_the_published_noise_uses_the_population_s_standard_deviation() -> None:
+    # -1 and 3 deviate by 2 from their mean: 2 as a population, 2.8 as a sample
+    real = torch.tensor([[-1.0], [3.0]], dtype=torch.float64)
+    generator = stream("cpu", 0)
+    pixels, factors = (torch.rand(2, 1, generator=generator, dtype=torch.float64) for _ in range(2))
+    torch.testing.assert_close(noise_of(DRAGANPenalty(), real, 0), factors * (0.5 * 2.0) * pixels)
+
+
 @pytest.mark.parametrize("noise", NOISES)
 def test_dragan_s_points_are_a_function_of_the_stream_and_of_the_real_images(noise: str) -> None:
     constraint, real = DRAGANPenalty(noise=noise), images()

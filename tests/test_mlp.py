@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansweep.models.cgan import CGANDiscriminator, CGANGenerator
+from gansweep.models.layers import ACTIVATIONS
 from gansweep.models.mlp import Maxout, MLPDiscriminator, MLPGenerator
-from gansweep.models.plain import POINTWISE, ToUnit, in_range, one_hot, vector_norm
+from gansweep.models.plain import ToUnit, in_range, one_hot, vector_norm
 from gansweep.outputs import Heads
 
 MNIST = (1, 28, 28)
@@ -70,7 +71,7 @@ def test_two_layers_of_128_make_the_mnist_pair_of_dragan() -> None:
 def test_hidden_layers_stand_in_stages_whose_outputs_can_be_watched() -> None:
     network = discriminator(depth=12, width=4)
     seen: list[tuple[int, ...]] = []
-    for stage in network.stages:  # type: ignore[union-attr]
+    for stage in network.stages:
         stage.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape)))
     network(torch.randn(3, 2))
     assert seen == [(3, 4)] * 11
@@ -125,7 +126,7 @@ def test_every_shape_goes_in_and_comes_out(shape: tuple[int, ...], output: str) 
     assert answer.features.shape == (5, 4)
 
 
-@pytest.mark.parametrize("activation", [*POINTWISE, "maxout"])
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "maxout"])
 @pytest.mark.parametrize("norm", [None, "batch", "layer"])
 def test_every_parameter_of_both_networks_has_a_finite_gradient(activation: str, norm: str | None) -> None:
     fields: dict[str, Any] = {"depth": 4, "width": 8, "normalised": norm is not None, "norm": norm or "batch"}
@@ -230,11 +231,13 @@ def test_conditional_networks_answer_to_the_label_and_others_ignore_it() -> None
 
 
 def test_a_conditional_network_says_when_labels_or_classes_are_missing() -> None:
-    with pytest.raises(ValueError, match="MLPGenerator takes labels as an input: it needs data with classes"):
+    with pytest.raises(ValueError, match="MLPGenerator is conditional and the data has no classes"):
         generator(condition="input")
-    with pytest.raises(ValueError, match="MLPDiscriminator takes labels as an input"):
+    with pytest.raises(ValueError, match="MLPDiscriminator is conditional and the data has no classes"):
         discriminator(condition="input")
-    with pytest.raises(ValueError, match="a conditional network needs the labels of its batch"):
+    with pytest.raises(ValueError, match="CGANGenerator takes labels as an input: it needs data with classes"):
+        CGANGenerator().build(latent_size=3, shape=(2,))
+    with pytest.raises(AssertionError, match="a conditional network needs labels"):
         generator(num_classes=3, condition="input")(torch.randn(2, 2))
 
 

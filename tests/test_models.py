@@ -268,7 +268,7 @@ def test_the_bedroom_architectures_have_the_derived_numbers_of_parameters(
 
 
 def test_a_constant_width_leaves_a_bit_less_than_a_tenth_of_the_parameters() -> None:
-    # Arjovsky et al. 2017, section 4.3: a bit more than an order of magnitude fewer
+    # Arjovsky et al. 2017: a bit more than an order of magnitude fewer
     assert 10 < GENERATOR_64 / GENERATOR_64_CONSTANT < 15
 
 

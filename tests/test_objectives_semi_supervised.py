@@ -1,4 +1,4 @@
-"""CatGAN, SGAN and the improved GAN: entropies and likelihoods by hand."""
+"""CatGAN, SGAN, the improved GAN and the classifier that they must beat: entropies and likelihoods by hand."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansweep.data.training_set import ImageSet
 from gansweep.losses.semi_supervised import (
     SGAN,
     CatGAN,
     ImprovedGAN,
+    Supervised,
     conditional_entropy,
     marginal_entropy,
     mean_distance,
 )
 from gansweep.outputs import Heads, Output
-from gansweep.trial import Latent
+from gansweep.parts import override
+from gansweep.training import TrainState, train
+from gansweep.trial import Latent, TrialConfig
 
 K = 4
 LOG_K = math.log(K)
@@ -234,11 +238,60 @@ def test_the_real_features_are_a_constant_for_the_generator() -> None:
     torch.testing.assert_close(fake.grad, torch.full((3, 2), -2 / 3))  # 2 (0 - 1) / 3
 
 
+# The classifier alone
+
+
+def test_the_supervised_classifier_asks_for_the_classes_of_the_data() -> None:
+    assert Supervised().heads(10, Latent()) == Heads(score=False, classes=10)
+    assert Supervised().score(unsure()).tolist() == pytest.approx([-LOG_K] * 6)
+
+
+def test_images_without_labels_teach_the_supervised_classifier_nothing() -> None:
+    real, fake = (drawn(K, seed=seed).classes.requires_grad_() for seed in (1, 2))
+    for loss in (Supervised().discriminator, Supervised().generator):
+        value = loss(Output(classes=real), Output(classes=fake))
+        assert value.item() == 0
+        value.backward()
+    for logits in (real, fake):
+        assert torch.equal(logits.grad, torch.zeros(7, K, dtype=torch.float64))
+
+
+def test_the_supervised_classifier_is_the_same_whatever_else_it_is_shown(
+    tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
+    """Its training is that of its labelled images; the generator and the other real images change no weight."""
+    changes = {"loss": Supervised(), "discriminator.normalised": False, "labelled": 8}
+    config = override(tiny, changes)
+    trained = []
+    for generator_seed in (1, 2):
+        state = TrainState.build(config, shape=(1, 16, 16), num_classes=4, device=torch.device("cpu"))
+        config.initialisation.apply(state.generator, generator_seed, "generator")
+        before = [p.clone() for p in state.generator.parameters()]
+        steps = list(train(config, state, tiny_images, torch.device("cpu")))
+        assert all(torch.equal(p, q) for p, q in zip(state.generator.parameters(), before, strict=True))
+        assert steps[-1].scalars["loss_discriminator"] == 0
+        assert steps[-1].scalars["loss_supervised"] < steps[0].scalars["loss_supervised"]
+        trained.append(list(state.discriminator.parameters()))
+    assert all(torch.equal(p, q) for p, q in zip(*trained, strict=True))
+
+
+def test_the_supervised_classifier_needs_labels_and_a_norm_that_forgets_other_images(tiny: TrialConfig) -> None:
+    with pytest.raises(ValueError, match=r"^Supervised learns from labels only: set labelled"):
+        override(tiny, {"loss": Supervised(), "discriminator.normalised": False})
+    with pytest.raises(ValueError, match=r"^Supervised must not see images without labels.*normalised=False"):
+        override(tiny, {"loss": Supervised(), "labelled": 8})
+    with pytest.raises(ValueError, match=r"^Supervised needs data with classes"):
+        Supervised().heads(0, Latent())
+    layer = override(tiny, {"loss": Supervised(), "labelled": 8, "discriminator.norm": "layer"})
+    assert layer.labelled == 8
+
+
 # The supervised term
 
 
 @pytest.mark.parametrize(
-    ("objective", "share"), [(CatGAN(), 1.0), (CatGAN(labelled_weight=0.3), 0.3), (SGAN(), 0.5), (ImprovedGAN(), 1.0)]
+    ("objective", "share"),
+    [(Supervised(), 1.0), (CatGAN(), 1.0), (CatGAN(labelled_weight=0.3), 0.3), (SGAN(), 0.5), (ImprovedGAN(), 1.0)],
 )
 def test_labels_are_learnt_by_the_likelihood(objective: Any, share: float) -> None:
     labelled = said([0.5, 0.25, 0.25], [0.1, 0.1, 0.8])._replace(labels=torch.tensor([1, 2]))
@@ -246,6 +299,6 @@ def test_labels_are_learnt_by_the_likelihood(objective: Any, share: float) -> No
     assert objective.supervised(labelled).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("objective", [CatGAN(), SGAN(), ImprovedGAN()], ids=repr)
+@pytest.mark.parametrize("objective", [Supervised(), CatGAN(), SGAN(), ImprovedGAN()], ids=repr)
 def test_T_41_a_perfect_classifier_has_no_supervised_loss(objective: Any) -> None:
     assert objective.supervised(sure(torch.arange(K))).item() < 1e-12

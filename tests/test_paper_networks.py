@@ -122,7 +122,7 @@ def test_networks_need_labels_exactly_where_they_say_so(pair: Pair) -> None:
     x = g(z, labels).detach()
     for spec, network, argument in ((pair.generator, g, z), (pair.discriminator, d, x)):
         if spec.conditional:
-            with pytest.raises(ValueError, match="needs the labels of its batch"):
+            with pytest.raises(AssertionError, match="a conditional network needs labels"):
                 network(argument)
         else:
             network(argument)
@@ -231,10 +231,26 @@ def test_the_label_map_is_linear_and_each_network_has_its_own() -> None:
     labels = torch.tensor([2, 0])
     maps = []
     for network in (g, d):
-        weight, bias = network.label.map.weight, network.label.map.bias  # type: ignore[union-attr]
-        torch.testing.assert_close(network.label(labels, torch.zeros(1)), weight.T[labels] + bias)  # type: ignore[operator]
+        weight, bias = network.label.map.weight, network.label.map.bias
+        torch.testing.assert_close(network.label(labels, torch.zeros(1)), weight.T[labels] + bias)
         maps.append(weight)
     assert not torch.equal(maps[0], maps[1])
+
+
+def test_the_label_stands_beside_the_input_of_every_layer_but_the_first() -> None:
+    _, d = PAIRS["many_class"].build()
+    labels = torch.tensor([2, 0])
+    seen: list[Tensor] = []
+    for layer in (d.first, d.second, d.third, d.output):
+        layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    d(torch.rand(2, *MNIST), labels)
+    phi = d.label(labels, torch.zeros(1)).detach()
+    assert seen[0].shape == (2, *MNIST)
+    # 1 + 5 maps of 14x14 and Phi; (3 + 5) * 7 * 7 numbers and Phi; 51 units and Phi
+    assert [tuple(x.shape[1:]) for x in seen[1:]] == [(6 + 5, 14, 14), (8 * 49 + 5,), (51 + 5,)]
+    for x in seen[1:]:
+        beside = x.flatten(2)[:, -5:] if x.ndim == 4 else x[:, -5:, None]
+        assert torch.equal(beside, phi[:, :, None].expand_as(beside))
 
 
 def test_without_a_label_map_the_one_hot_label_takes_its_place() -> None:
@@ -297,7 +313,7 @@ def test_the_mnist_pair_has_the_published_layers() -> None:
 def test_maps_of_8x8_are_cropped_to_7x7_on_the_way_to_28() -> None:
     g = MNISTGenerator(width=2).build(latent_size=3, shape=MNIST)
     sizes: list[int] = []
-    for stage in g.stages:  # type: ignore[union-attr]
+    for stage in g.stages:
         stage.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-1]))
     g(torch.randn(2, 3))
     assert sizes == [8 * 4 * 4, 4, 7, 14, 28]
@@ -378,10 +394,13 @@ def test_the_text_critic_sees_where_a_character_stands() -> None:
         (lambda: InfoGANDiscriminator(width=-1.0), "InfoGANDiscriminator.width = -1.0 must be a number > 0"),
         (
             lambda: InfoGANGenerator().build(latent_size=3, shape=(2,)),
-            r"InfoGANGenerator is for images \(channels, size, size\), not for the shape \(2,\)",
+            r"InfoGANGenerator needs square images \(channels, size, size\), not shape \(2,\)",
         ),
         (lambda: MNISTGenerator().build(latent_size=3, shape=(1, 4, 4)), "multiples of 4 from 8 on do, such as 8"),
-        (lambda: MNISTDiscriminator().build(shape=(1, 28, 32), heads=Heads()), r"not for the shape \(1, 28, 32\)"),
+        (
+            lambda: MNISTDiscriminator().build(shape=(1, 28, 32), heads=Heads()),
+            r"needs square images .* not shape \(1, 28, 32\)",
+        ),
         (lambda: CharCNNGenerator(kernel_size=4), "CharCNNGenerator.kernel_size = 4 must be odd"),
         (lambda: CharCNNDiscriminator(residual_scale=0), "CharCNNDiscriminator.residual_scale = 0 must be a number"),
         (

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from gansweep import (
+    CatGAN,
+    OrthogonalWeights,
     Adam,
     Collapsed,
     DCGANDiscriminator,
@@ -197,7 +199,7 @@ def test_override_below_something_without_fields_says_so() -> None:
         (DCGANGenerator, {"activation": "lrelu"}, "did you mean 'relu'?"),
         (DCGANGenerator, {"depth": 6, "extra_layers": "spread"}, "depth = 6 cannot be spread evenly"),
         (DCGANDiscriminator, {"norm": "bacth"}, "did you mean 'batch'?"),
-        (DCGANDiscriminator, {"kernel_size": 4}, "kernel_size = 4 must be odd"),
+        (DCGANDiscriminator, {"kernel_size": 0}, "kernel_size = 0 must be"),
         (Exploding, {"patience": 0}, "Exploding.patience = 0"),
         (Collapsed, {"after": -1}, "Collapsed.after = -1"),
         (Collapsed, {"patience": 2.5}, "Collapsed.patience = 2.5 must be a whole number >= 1"),
@@ -267,9 +269,15 @@ def test_the_id_sees_every_field_of_the_trial(tiny: TrialConfig) -> None:
         "evaluate_every": 4,
         "ema_decay": 0.5,
         "autocast": "bf16",
+        "critic_warmup": True,
+        "update_order": "simultaneous",
+        "initialisation": OrthogonalWeights(),
+        "compile_penalty": True,
         "seed": 4,
     }
-    assert set(changes) == {f.name for f in dataclasses.fields(tiny)}
+    assert {*changes, "labelled"} == {f.name for f in dataclasses.fields(tiny)}
+    semi_supervised = override(tiny, {"loss": CatGAN()})
+    assert override(semi_supervised, {"labelled": 4}).id != semi_supervised.id
     ids = {override(tiny, {name: value}).id for name, value in changes.items()}
     assert len(ids | {tiny.id}) == len(changes) + 1
 

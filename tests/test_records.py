@@ -48,7 +48,9 @@ def record(uri: str, home: Path, times: int = 1) -> None:
         for planned in CARD["trials"][:2]:
             recorder.start(planned, {"loss": "NonSaturating", "n_critic": 5}, 1_700_000_000_000)
             recorder.report(planned["trial"], row(10, penalty=0.5, loss_generator=math.inf), b"\x89PNG made up")
-            recorder.report(planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2))
+            recorder.report(
+                planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2)
+            )
         ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
         recorder.end("t0", {**ended, "inception_score_best": 2.5, "inception_score_best_step": 20}, 1_700_000_001_000)
         assert recorder.close(finished=False) == ""

@@ -189,6 +189,7 @@ def test_resolving_puts_the_arm_the_cell_and_the_seed_on_the_baseline(
         "constraint.target",
         "constraint.one_sided",
         "constraint.allow_batch_norm",
+        "constraint.at",
         "discriminator.norm",
         "n_critic",
         "generator.depth",
@@ -429,12 +430,30 @@ def test_the_arms_of_a_planned_block_share_all_fingerprints(arch_robustness: Stu
 
     blocks: dict[str, list[dict[str, str]]] = {}
     for trial in arch_robustness.at("smoke").plan():
-        state = TrainState.build(trial.config, channels=1, size=16, device=cpu)
-        images = tiny_images.repeat(2, 1, 1, 1)
-        blocks.setdefault(trial.cell, []).append(fingerprints(trial.config, state, images, cpu))
+        state = TrainState.build(trial.config, shape=(1, 16, 16), num_classes=4, device=cpu)
+        blocks.setdefault(trial.cell, []).append(fingerprints(trial.config, state, tiny_images, cpu))
     assert all(one == other for one, other in blocks.values())
     for name in ("fingerprint_data", "fingerprint_latent", "fingerprint_init"):
         assert len({block[0][name] for block in blocks.values()}) == len(blocks) == 2
+
+
+def test_repeats_are_cells_of_one_draw_that_differ_in_their_seed_only(declared: dict[str, Any]) -> None:
+    once, thrice = Study(**declared).plan(), Study(**{**declared, "repeats": 3}).plan()
+    assert len(thrice) == 3 * len(once)
+    blocks: dict[str, list[Any]] = {}
+    for trial in thrice:
+        blocks.setdefault(trial.cell, []).append(trial)
+    assert len(blocks) == 3 * len({trial.cell for trial in once})
+    assert all(len({trial.config.seed for trial in block}) == 1 for block in blocks.values())
+    assert len({block[0].config.seed for block in blocks.values()}) == len(blocks)
+    # the first repeat is the trial that there was without repeats, so that some can be added
+    assert {trial.id for trial in once} < {trial.id for trial in thrice}
+
+
+def test_a_study_without_a_space_can_repeat_its_one_cell(declared: dict[str, Any]) -> None:
+    plan = Study(**{**declared, "space": {}, "draws": 1, "repeats": 4, "presets": {}}).plan()
+    assert [trial.cell for trial in plan][:: len(plan.study.arms)] == ["c000", "c001", "c002", "c003"]
+    assert len({trial.id for trial in plan}) == len(plan)
 
 
 def test_a_drawn_architecture_is_the_one_that_is_built(arch_robustness: Study) -> None:

@@ -18,7 +18,18 @@ from gansweep import Adam, GradientPenalty, Latent, LeastSquares, RMSProp, Trial
 from gansweep.data.training_set import ImageSet
 from gansweep.parts import override
 from gansweep.randomness import stream
-from gansweep.training import Batches, Step, TrainState, draw_latent, fingerprints, sample, train
+from gansweep.training import (
+    Batches,
+    Step,
+    TrainState,
+    check_fit,
+    codes_in,
+    draw_latent,
+    fingerprints,
+    labelled_rows,
+    sample,
+    train,
+)
 
 CPU = torch.device("cpu")
 WGAN_GP: dict[str, Any] = {
@@ -175,7 +186,9 @@ def prints(config: TrialConfig, images: ImageSet) -> dict[str, str]:
     return fingerprints(config, fresh(config), images, CPU)
 
 
-def test_the_arms_of_a_block_share_data_order_noise_and_initial_weights(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+def test_the_arms_of_a_block_share_data_order_noise_and_initial_weights(
+    tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
     arms = [prints(override(tiny, recipe), tiny_images) for recipe in ({}, WGAN_GP, {"loss": LeastSquares()})]
     assert arms[0] == arms[1] == arms[2]
     assert set(arms[0]) == {"fingerprint_data", "fingerprint_latent", "fingerprint_init"}
@@ -271,9 +284,21 @@ def test_pixels_become_numbers_from_minus_1_to_1() -> None:
     torch.testing.assert_close(got, torch.tensor([-1.0, -0.6, 0.6, 1.0]))
 
 
-def test_a_batch_larger_than_the_set_is_refused(tiny_images: ImageSet) -> None:
-    with pytest.raises(ValueError, match="batch_size = 41 is more than the 40 training examples"):
-        Batches(tiny_images, 41, 0, CPU)
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"batch_size": 41}, "batch_size = 41 is more than the 40 training examples"),
+        ({"discriminator.width": 2, "generator.condition": "input", "labelled": None, "latent.size": 4}, None),
+    ],
+)
+def test_what_does_not_fit_the_data_is_refused_before_any_work(
+    changes: dict[str, Any], told: str | None, tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
+    if told is None:
+        check_fit(override(tiny, changes), tiny_images)
+        told, tiny_images = "the trial needs labels, and Digits has none", ImageSet(tiny_images.images)
+    with pytest.raises(ValueError, match=told):
+        check_fit(override(tiny, changes), tiny_images)
 
 
 def test_the_latent_distributions_have_their_moments_and_ranges() -> None:
@@ -287,6 +312,37 @@ def test_the_latent_distributions_have_their_moments_and_ranges() -> None:
     assert uniform.var().item() == pytest.approx(1 / 3, abs=0.01)
     assert uniform.min() >= -1
     assert uniform.max() <= 1
+
+
+def test_codes_follow_the_noise_and_are_read_back_as_they_were_drawn() -> None:
+    latent = Latent(size=5, categorical=(3, 10), continuous=2)
+    z = draw_latent(latent, 4000, stream("cpu", 0))
+    assert z.shape == (4000, latent.total) == (4000, 20)
+    three, ten, continuous = codes_in(latent, z)
+    assert torch.equal(z[:, 5:8], torch.eye(3)[three])
+    assert torch.equal(z[:, 8:18], torch.eye(10)[ten])
+    assert torch.equal(z[:, 18:], continuous)
+    # each of ten values: 400 +- 19; five standard errors
+    assert (torch.bincount(ten, minlength=10) - 400).abs().max() < 95
+    assert continuous.abs().max() <= 1
+    assert continuous.var().item() == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_noise_is_the_same_with_codes_and_without() -> None:
+    plain, coded = Latent(size=5), Latent(size=5, categorical=(4,))
+    both = [draw_latent(latent, 7, stream("cpu", 3)) for latent in (plain, coded)]
+    assert torch.equal(both[0], both[1][:, :5])
+    assert codes_in(plain, both[0]) == ()
+
+
+def test_labelled_rows_are_balanced_and_grow_with_the_budget() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)
+    rows = labelled_rows(labels, 10, seed=4)
+    assert sorted(torch.bincount(labels[rows]).tolist()) == [3, 3, 4]
+    assert len(rows.unique()) == 10
+    assert torch.equal(labelled_rows(labels, 25, seed=4)[:10], rows)
+    assert not torch.equal(labelled_rows(labels, 10, seed=5), rows)
+    assert len(labelled_rows(labels, 100, seed=4).unique()) == 100
 
 
 # The updates
@@ -334,7 +390,9 @@ def test_weight_decay_is_on_the_weights_of_a_normalised_discriminator_only(
         assert group["weight_decay"] == (decay if matrices == {True} else 0.0)
 
 
-def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(
+    tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
     # RMSProp's first step from a zero accumulator is lr g / (sqrt((1 - alpha) g^2) + eps)
     config = override(tiny, {"steps": 1, "discriminator_optimizer": RMSProp(lr=1e-3, alpha=0.75, eps=1e-8)})
     start, (state, _) = fresh(config), run(config, tiny_images)
@@ -346,6 +404,50 @@ def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(tiny: Tri
         assert before.grad is not None
         expected = before - 1e-3 * before.grad / (0.5 * before.grad.abs() + 1e-8)
         torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-7)
+
+
+def seen_by_networks(config: TrialConfig, images: ImageSet) -> list[tuple[str, Tensor, Tensor]]:
+    """Every call of a network in order: which, on what, and the first weights of the discriminator at that time."""
+    state, seen = fresh(config), []
+    weights = next(state.discriminator.parameters())
+    for role in ("generator", "discriminator"):
+        getattr(state, role).register_forward_pre_hook(
+            lambda module, given, role=role: seen.append((role, given[0].detach().clone(), weights.detach().clone()))
+        )
+    list(steps_of(config, state, images))
+    return seen
+
+
+def test_T_45_the_orders_of_updates_are_what_they_say(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+    one = {"steps": 1, "report_every": 1, "evaluate_every": 1}
+    d, g = "discriminator", "generator"
+    runs = {
+        order: seen_by_networks(override(tiny, {**one, "update_order": order}), tiny_images)
+        for order in ("discriminator_first", "generator_first", "simultaneous")
+    }
+    names = {order: [name for name, _, _ in calls] for order, calls in runs.items()}
+    assert names["discriminator_first"] == names["simultaneous"] == [g, d, d, g, d]
+    assert names["generator_first"] == [g, d, g, d, d]
+    # the generator meets the discriminator after its update, before it, or as if it were not there
+    before = runs["discriminator_first"][0][2]
+    last = {order: calls[-1][2] for order, calls in runs.items()}
+    assert not torch.equal(last["discriminator_first"], before)
+    assert torch.equal(last["simultaneous"], before)
+    assert torch.equal(last["generator_first"], before)
+    # and simultaneous gradients are taken on one z
+    z = [given for name, given, _ in runs["simultaneous"] if name == g]
+    assert torch.equal(*z)
+    first, second = (given for name, given, _ in runs["discriminator_first"] if name == g)
+    assert not torch.equal(first, second)
+
+
+def test_the_warm_up_of_wgans_code_is_100_critic_updates_at_first_and_every_500th_time(tiny: TrialConfig) -> None:
+    config = override(tiny, {"critic_warmup": True, "n_critic": 5})
+    assert [config.num_critic_steps(step) for step in (0, 24, 25, 26, 499, 500, 501, 1000)] == [
+        *(100, 100, 5, 5, 5),
+        *(100, 5, 100),
+    ]
+    assert override(config, {"critic_warmup": False}).num_critic_steps(0) == 5
 
 
 def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: TrialConfig, tiny_images: ImageSet) -> None:
@@ -386,7 +488,9 @@ def test_T_16_training_with_clipping_leaves_running_statistics_alone(tiny: Trial
     assert all(value > 0.042 for m in norms if m.running_var is not None for value in m.running_var)
 
 
-def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+def test_T_20_bf16_is_used_for_the_losses_and_never_inside_the_penalty(
+    tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
     config = override(tiny, {**WGAN_GP, "autocast": "bf16", "steps": 1, "n_critic": 1})
     state, seen = fresh(config), []
     for layer in (m for m in state.discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)):

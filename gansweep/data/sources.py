@@ -16,6 +16,7 @@ import numpy as np
 from gansweep.data import readers
 from gansweep.data.image_source import ImageSource
 from gansweep.data.readers import Rows, reading
+from gansweep.data.text import TextFile
 from gansweep.parts import misspelt, part
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -350,7 +351,7 @@ def download(urls: Sequence[str], path: Path, md5: str) -> None:
 
 # The command line's names
 
-_NAMED: dict[str, tuple[type[ImageSource], str | None]] = {
+_NAMED: dict[str, tuple[Any, str | None]] = {
     "digits": (Digits, None),
     "mnist": (MNIST, "folder"),
     "fashion_mnist": (FashionMNIST, "folder"),
@@ -358,23 +359,24 @@ _NAMED: dict[str, tuple[type[ImageSource], str | None]] = {
     "parquet": (Parquet, "path"),
     "image_folder": (ImageFolder, "path"),
     "imagenet32": (ImageNet32, "path"),
+    "text": (TextFile, "path"),
 }
 
 
-def named(text: str, size: int | None = None, limit: int | None = None) -> ImageSource:
+def named(text: str, size: int | None = None, limit: int | None = None) -> ImageSource | TextFile:
     """The data set that `--data NAME[:PATH]` means; `ValueError` for an unknown name or a missing path."""
     name, _, path = text.partition(":")
     if name not in _NAMED:
         raise misspelt("data set", name, _NAMED)
     kind, location = _NAMED[name]
-    fields: dict[str, Any] = {"size": size, "limit": limit}
+    fields: dict[str, Any] = {"limit": limit} | ({"size": size} if issubclass(kind, ImageSource) else {})
     if path and location is None:
         raise ValueError(f"data set {name!r} takes no path, so {path!r} has no meaning")
     if not path and location == "path":
         raise ValueError(f"data set {name!r} needs a path: {name}:PATH")
     if path and location:
         fields[location] = path
-    source = kind(**{key: value for key, value in fields.items() if value is not None})
-    if path:
+    source: ImageSource | TextFile = kind(**{key: value for key, value in fields.items() if value is not None})
+    if path and isinstance(source, ImageSource):
         source.files()
     return source

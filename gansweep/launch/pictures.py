@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gansweep.data.cache import to_uint8
 from gansweep.data.opened import OpenData
+from gansweep.data.training_set import TextSet
 from gansweep.randomness import stream
 
 SAMPLES_SHOWN = 64
@@ -23,9 +24,9 @@ def picture(samples: Tensor, data: OpenData) -> bytes:
     """A PNG of samples [num, *shape] of a generator that was trained on `data`."""
     if data.images is not None:
         return sample_grid(to_uint8(samples[:SAMPLES_SHOWN]))
-    if data.training.shape == (2,):
-        return _cloud(samples.cpu().numpy(), data)
-    return _lines(data.training.decode(samples[: SAMPLES_SHOWN // 2]))  # type: ignore[attr-defined]
+    if isinstance(data.training, TextSet):
+        return _lines(data.training.decode(samples[: SAMPLES_SHOWN // 2]))
+    return _cloud(samples.cpu().numpy(), data)
 
 
 def sample_grid(pixels: Tensor) -> bytes:
@@ -43,6 +44,8 @@ def _cloud(points: np.ndarray, data: OpenData) -> bytes:
         real = training.draw(REAL_POINTS, stream("cpu", 0, "picture")).x.cpu().numpy()
     else:
         real = training.rows(torch.arange(min(REAL_POINTS, training.num_rows))).x.cpu().numpy()
+    # one axis alone is drawn as a line
+    real, points = (np.column_stack([cloud, np.zeros(len(cloud))])[:, :2] for cloud in (real, points))
     middle, half = (real.max(0) + real.min(0)) / 2, 0.625 * float((real.max(0) - real.min(0)).max())
     canvas = np.full((CLOUD_PIXELS, CLOUD_PIXELS, 3), 255, dtype=np.uint8)
     for cloud, colour in ((real, (170, 170, 170)), (points, (213, 94, 0))):

@@ -29,11 +29,11 @@ from gansweep.launch.driver import Driver
 from gansweep.launch.lock import only_driver
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
-from gansweep.parts import content_id, flatten
+from gansweep.parts import content_id, describe, flatten
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
 from gansweep.study import Plan, Selection
-from gansweep.training import check_networks
+from gansweep.training import check_fit
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def _prepare(
         described = opened[key].describe()
         examples = described.get("images", described.get("examples", "endless"))
         say(f"data: {described['name']}, {examples} training examples of {'x'.join(map(str, described['shape']))}")
-    _check_networks(plan, opened)
+    _check_fit(plan, opened)
     for key, one in opened.items():
         judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
     main = content_id(plan.study.baseline.data)
@@ -157,16 +157,16 @@ def _prepare(
     return workplace, design_card(plan, selection, folder.name, opened[main].describe(), reference)
 
 
-def _check_networks(plan: Plan, opened: Mapping[str, OpenData]) -> None:
-    """Raise `ValueError` if the networks of any trial cannot have the shape of its data; nothing is allocated."""
+def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
+    """Raise `ValueError` if any trial does not fit its data; nothing is allocated."""
     checked = set()
     for trial in plan:
         config, data = trial.config, opened[content_id(trial.config.data)]
-        fields = (config.generator, config.discriminator, config.loss, config.latent, config.data)
-        if (key := tuple(map(content_id, fields))) not in checked:
+        key = content_id({**describe(config), "seed": 0})
+        if key not in checked:
             checked.add(key)
             try:
-                check_networks(config, shape=data.training.shape, num_classes=data.training.num_classes)
+                check_fit(config, data.training)
             except ValueError as error:
                 raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
 

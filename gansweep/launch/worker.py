@@ -19,9 +19,9 @@ from gansweep.data.opened import OpenData, open_data
 from gansweep.launch.pictures import SAMPLES_SHOWN, picture
 from gansweep.launch.trial_dir import TrialDir, write_atomically
 from gansweep.metrics.subject import Subject
-from gansweep.parts import content_id
+from gansweep.parts import content_id, describe
 from gansweep.study import Selection
-from gansweep.training import TrainState, evaluator, fingerprints, sample, train
+from gansweep.training import TrainState, evaluator, fingerprints, penalty_parity, sample, train
 from gansweep.trial import TrialConfig
 
 STATE_EVERY_SECONDS = 10.0
@@ -90,6 +90,7 @@ class Worker:
         self.device = resolve_device(workplace.device)
         self._data: dict[str, OpenData] = {}
         self._judges: dict[str, list[Any]] = {}
+        self._parities: dict[str, str | None] = {}
 
     def run(self, assignment: Assignment) -> Iterator[Report]:
         """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew."""
@@ -110,7 +111,8 @@ class Worker:
         state = TrainState.build(config, shape=training.shape, num_classes=training.num_classes, device=self.device)
         facts = {"device": _device_name(self.device), **fingerprints(config, state, training, self.device)}
         spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
-        note = None
+        why_eager = self._parity(config, state, data)
+        note = why_eager and f"{why_eager}; it is computed without torch.compile"
         try:
             if saved := directory.load_state(self.device):
                 state.load_state_dict(saved["train"])
@@ -118,7 +120,8 @@ class Worker:
         except ValueError as error:
             note = f"{error}; the trial starts again"
         saved_at, cost = time.monotonic(), 0.0
-        for step in train(config, state, training, self.device):
+        compiled = config.compile_penalty and why_eager is None
+        for step in train(config, state, training, self.device, compiled=compiled):
             # what was recorded before an interruption is computed again, bit for bit, and not reported again
             if step.step <= assignment.recorded_step:
                 continue
@@ -159,11 +162,21 @@ class Worker:
         subject = Subject(drawn.x, drawn.labels, evaluator(state), data)
         scores: dict[str, float] = {}
         for metric, judge in zip(self.study.metrics, self._load_judges(config.data), strict=True):
-            found = metric.measure(subject, judge) if subject.finite else {metric.name: float("nan")}
-            scores |= {name: value for name, value in found.items() if name in metric.columns}
+            scored = subject.finite or not metric.num_samples
+            scores |= metric.measure(subject, judge) if scored else dict.fromkeys(metric.columns, float("nan"))
         write_atomically(directory.path / "samples.png", picture(subject.samples, data))
         spent["evaluate_seconds"] += time.monotonic() - started
         return scores
+
+    def _parity(self, config: TrialConfig, state: TrainState, data: OpenData) -> str | None:
+        """Why the penalty is not compiled though the trial asks for it; found out once for each pair of networks."""
+        if not config.compile_penalty:
+            return None
+        fields = (config.discriminator, config.loss, config.constraint, config.batch_size, config.data)
+        key = content_id([describe(field) for field in fields])
+        if key not in self._parities:
+            self._parities[key] = penalty_parity(config, state, data.training, self.device)
+        return self._parities[key]
 
     def _open(self, part: Any) -> OpenData:
         key = content_id(part)

@@ -33,7 +33,8 @@ def _gradients(discriminator: nn.Module, score: Score, points: Tensor, labels: T
     state = {**dict(discriminator.named_parameters()), **dict(discriminator.named_buffers())}
 
     def total(x: Tensor) -> Tensor:
-        return score(torch.func.functional_call(discriminator, state, (x, labels))).sum()
+        given = (x,) if labels is None else (x, labels)
+        return score(torch.func.functional_call(discriminator, state, given)).sum()
 
     return torch.func.grad(total)(points)
 
@@ -79,7 +80,8 @@ class Penalty:
     ) -> Tensor | None:
         """The weighted penalty on batches [batch, *shape], a scalar in full precision; None if there is none.
 
-        The points are judged by the `labels` of the real images (trap T-13), unless they are fakes.
+        The points are judged by the `labels` of the real images (trap T-13), unless they are fakes. Give labels to a
+        conditional discriminator only.
         """
         constraint = self.constraint
         if not isinstance(constraint, GradientConstraint):
@@ -93,6 +95,8 @@ class Penalty:
 
     def critic(self, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
         """x -> score [batch], given the labels."""
+        if labels is None:
+            return lambda x: self.score(self.discriminator(x))
         return lambda x: self.score(self.discriminator(x, labels))
 
     def compiled_gradients(self, points: Tensor, labels: Tensor | None) -> Tensor:

@@ -66,7 +66,7 @@ class ACGAN(Composed):
         if not config.generator.conditional:
             raise ValueError(
                 f"ACGAN asks for fakes of a class, which generator = {type(config.generator).__name__} is not told: "
-                "use a conditional generator"
+                "use a conditional generator, such as one with condition='input'"
             )
 
     def discriminator(self, real: Output, fake: Output) -> Tensor:

@@ -48,7 +48,7 @@ class Objective:
         if self.classifies and discriminator.conditional:
             raise ValueError(
                 f"{name} asks the discriminator for the class, and discriminator = {type(discriminator).__name__} is "
-                "told it: use an unconditional discriminator"
+                "told it: use an unconditional discriminator, such as one with condition='none'"
             )
         if config.labelled is not None and not self.semi_supervised:
             raise ValueError(

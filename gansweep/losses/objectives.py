@@ -74,8 +74,9 @@ class LeastSquares(Objective):
     G: 1/2 E (D(G(z)) - c)^2
 
     `a` is the label of fakes, `b` that of real examples and `c` what the generator wants D to say; all are any finite
-    numbers with a != b. The two codings of the paper have names: `LSGAN_BINARY` (0, 1, 1), the default, and
-    `LSGAN_PEARSON` (-1, 1, 0). The conditional LSGAN is the same loss with networks that are given the class.
+    numbers with a != b. The two codings of the paper are a=0, b=1, c=1, the default, in which fakes should be taken for
+    real, and a=-1, b=1, c=0, in which the generator minimises a Pearson chi-squared divergence. The conditional LSGAN
+    is the same loss with networks that are given the class.
 
     Source: Mao et al. 2017, section 3.
     """
@@ -103,13 +104,6 @@ class LeastSquares(Objective):
     def generator(self, real: Output, fake: Output) -> Tensor:
         """The generator's loss."""
         return 0.5 * (self.score(fake) - self.c).square().mean()
-
-
-LSGAN_BINARY = LeastSquares(a=0.0, b=1.0, c=1.0)
-"""The coding 0/1/1: fakes should be taken for real."""
-
-LSGAN_PEARSON = LeastSquares(a=-1.0, b=1.0, c=0.0)
-"""The coding -1/1/0, the one that meets the conditions of the Pearson chi-squared divergence."""
 
 
 @part

@@ -57,6 +57,56 @@ class _Classifier(Objective):
 
 
 @part
+class Supervised(_Classifier):
+    """Supervised: no game, the discriminator's classifier alone: what semi-supervised objectives have to beat.
+
+    D: -E log p(y | x) on labelled examples
+    G: 0
+
+    Neither fakes nor real examples without a label enter, and the generator keeps its initial weights. They still pass
+    the discriminator, so with batch norm their statistics would enter what it remembers for evaluation: use another
+    norm, or none. The score is minus the entropy of p(y | x); it is recorded and trained by nothing.
+
+    Source: Odena 2016, Table 2, the column of the plain classifier (SGAN without the generator's updates).
+    """
+
+    penalisable = False
+
+    def check(self, config: TrialConfig) -> None:
+        """Raise `ValueError` if no image is labelled, or if statistics of other images would enter."""
+        super().check(config)
+        if config.labelled is None:
+            raise ValueError("Supervised learns from labels only: set labelled, such as labelled=1000")
+        if config.discriminator.uses_batch_norm:
+            raise ValueError(
+                "Supervised must not see images without labels, whose statistics batch norm would remember: "
+                "set discriminator.normalised=False, or another norm"
+            )
+
+    def score(self, output: Output) -> Tensor:
+        """Minus the entropy of p(y | x): 0 where the classifier is sure, -ln K where it has no idea."""
+        return -conditional_entropy(_logits(output))
+
+    def discriminator(self, real: Output, fake: Output) -> Tensor:
+        """0: images without labels teach nothing."""
+        return _nothing(real)
+
+    def generator(self, real: Output, fake: Output) -> Tensor:
+        """0, with a gradient of 0."""
+        return _nothing(fake)
+
+    def supervised(self, labelled: Output) -> Tensor:
+        """The class loss on labelled examples."""
+        assert labelled.labels is not None
+        return F.cross_entropy(_logits(labelled), labelled.labels)
+
+
+def _nothing(output: Output) -> Tensor:
+    """0 that depends on the logits, so that it has a gradient."""
+    return (_logits(output) * 0).sum()
+
+
+@part
 class CatGAN(_Classifier):
     """CatGAN: D is a classifier of K categories and no class of fakes: sure of real examples, unsure of fakes.
 

@@ -80,9 +80,9 @@ class RequestedLabelAccuracy:
 class DiscriminatorAccuracy:
     """The share of the test images to which the discriminator itself gives the right class.
 
-    `answer` is what it is asked: its class logits ("classes"; a class "fake" beyond the data's is left out) or its first
-    categorical code ("codes"). With `matched` each of its categories stands for the class most frequent in it among the
-    training images, as unsupervised models are judged (Springenberg 2016; Chen et al. 2016, section 7.2).
+    `answer` is what it is asked: its class logits ("classes"; a class "fake" beyond the data's is left out) or its
+    first categorical code ("codes"). With `matched` each of its categories stands for the class most frequent in it
+    among the training images, as unsupervised models are judged (Springenberg 2016; Chen et al. 2016, section 7.2).
     """
 
     answer: str = "classes"

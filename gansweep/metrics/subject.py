@@ -40,6 +40,8 @@ class Subject:
         """What the discriminator says of uint8 images [N, C, H, W], in batches."""
         said = [self.discriminator(to_unit(batch.to(device))) for batch in images.split(batch_size)]
         return Output(
-            classes=None if said[0].classes is None else torch.cat([one.classes for one in said if one.classes is not None]),
+            classes=None
+            if said[0].classes is None
+            else torch.cat([one.classes for one in said if one.classes is not None]),
             codes=tuple(torch.cat(parts) for parts in zip(*(one.codes for one in said), strict=True)),
         )

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gansweep.models.layers import activation, norm
+from gansweep.models.layers import ACTIVATIONS, activation, norm, norm_of
 from gansweep.models.mlp import dense
-from gansweep.models.plain import NORMS, POINTWISE, RANGES, check_dropout, image_shape, in_range
+from gansweep.models.plain import PLAIN_NORMS, RANGES, check_dropout, fitting_images, in_range
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -74,8 +74,8 @@ class MLPAutoEncoder:
     def __post_init__(self) -> None:
         at_least(self, depth=2, width=1)
         check_dropout(self)
-        one_of(self, "activation", POINTWISE)
-        one_of(self, "norm", NORMS)
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "norm", PLAIN_NORMS)
         one_of(self, "output", RANGES)
         one_of(self, "distance", DISTANCES)
 
@@ -93,7 +93,7 @@ class MLPAutoEncoder:
         """The network from [batch, *shape] to an `Output` whose features are the code [batch, width]."""
         layers: list[nn.Module] = [nn.Flatten()]
         for number in range(self.depth - 1):
-            kind = self.norm if self.normalised and number else None
+            kind = norm_of(self) if number else None
             inputs = self.width if number else math.prod(shape)
             layers.append(dense(inputs, self.width, activation(self.activation), kind, self.dropout))
         decoder = nn.Sequential(
@@ -123,8 +123,8 @@ class ConvAutoEncoder:
 
     def __post_init__(self) -> None:
         at_least(self, width=1, stages=1)
-        one_of(self, "activation", POINTWISE)
-        one_of(self, "norm", NORMS)
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "norm", PLAIN_NORMS)
         one_of(self, "distance", DISTANCES)
 
     @property
@@ -134,8 +134,8 @@ class ConvAutoEncoder:
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> AutoEncoder:
         """The network from [batch, channels, size, size] to an `Output` whose features are the flat code."""
-        channels, _ = image_shape(self, shape, 2**self.stages)
-        kind = self.norm if self.normalised else None
+        channels, _ = fitting_images(self, shape, 2**self.stages)
+        kind = norm_of(self)
         widths = [channels, *(self.width * 2**stage for stage in range(self.stages))]
         down: list[nn.Module] = []
         up: list[nn.Module] = []

@@ -12,6 +12,7 @@ from typing import ClassVar
 from torch import nn
 
 from gansweep.models.autoencoder import DISTANCES, AutoEncoder
+from gansweep.models.layers import image_shape
 from gansweep.models.plain import RANGES, PlainGenerator, in_range
 from gansweep.outputs import Heads
 from gansweep.parts import at_least, one_of, part
@@ -20,10 +21,11 @@ BLOCKS = {16: 2, 32: 3, 64: 4, 128: 5}  # image size: how many resolutions from 
 
 
 def _blocks(spec: object, shape: tuple[int, ...]) -> int:
-    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in BLOCKS:
-        sizes = ", ".join(f"{size}x{size}" for size in BLOCKS)
-        raise ValueError(f"{type(spec).__name__} does not fit the shape {tuple(shape)}: it is for images of {sizes}")
-    return BLOCKS[shape[1]]
+    _, size = image_shape(spec, shape)
+    if size not in BLOCKS:
+        sizes = ", ".join(map(str, BLOCKS))
+        raise ValueError(f"{type(spec).__name__} does not fit the image size {size}: {sizes} do")
+    return BLOCKS[size]
 
 
 @part

@@ -10,7 +10,9 @@ from gansweep.outputs import Heads, Output
 class Judge(nn.Module):
     """A discriminator whose trunk ends in features [batch, F]; subclasses call `add_heads` and end with `judge`."""
 
-    def add_heads(self, features: int, heads: Heads, code_hidden: nn.Module | None = None, code_features: int = 0) -> None:
+    def add_heads(
+        self, features: int, heads: Heads, code_hidden: nn.Module | None = None, code_features: int = 0
+    ) -> None:
         """One linear layer per head. Codes may have hidden layers of their own, ending in `code_features` numbers.
 
         `ValueError` if the objective asks for an energy, which this network does not have.

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 from torch import nn
 
-from gansweep.models.layers import norm
+from gansweep.models.layers import norm, norm_of
 from gansweep.models.mlp import dense
 from gansweep.models.plain import (
-    NORMS,
+    PLAIN_NORMS,
     PlainDiscriminator,
     PlainGenerator,
     ToUnit,
-    image_shape,
+    fitting_images,
     units,
 )
 from gansweep.outputs import Heads
@@ -40,7 +40,7 @@ class InfoGANGenerator:
 
     def __post_init__(self) -> None:
         above(self, width=0)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -49,8 +49,8 @@ class InfoGANGenerator:
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> PlainGenerator:
         """The network from [batch, latent_size] to [batch, channels, size, size]."""
-        channels, size = image_shape(self, shape, 4)
-        start, kind = size // 4, self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 4)
+        start, kind = size // 4, norm_of(self)
         hidden, wide, narrow = (units(n, self.width) for n in (1024, 128, 64))
         return PlainGenerator(
             dense(latent_size, hidden, nn.ReLU(), kind),
@@ -81,7 +81,7 @@ class InfoGANDiscriminator:
 
     def __post_init__(self) -> None:
         above(self, width=0)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -90,8 +90,8 @@ class InfoGANDiscriminator:
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output` whose features are [batch, 1024 * width]."""
-        channels, size = image_shape(self, shape, 4)
-        kind = self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 4)
+        kind = norm_of(self)
         narrow, wide, hidden, codes = (units(n, self.width) for n in (64, 128, 1024, 128))
         layers = [
             nn.Conv2d(channels, narrow, 4, stride=2, padding=1),

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
-from gansweep.models.layers import activation, norm
+from gansweep.models.layers import activation, norm, norm_of
 from gansweep.models.mlp import dense
 from gansweep.models.plain import (
-    NORMS,
+    PLAIN_NORMS,
     PlainDiscriminator,
     PlainGenerator,
     ToUnit,
     check_classes,
-    image_shape,
+    fitting_images,
     one_hot,
     units,
 )
@@ -54,7 +54,7 @@ class LSGANGenerator:
 
     def __post_init__(self) -> None:
         above(self, width=0)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -63,8 +63,8 @@ class LSGANGenerator:
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> PlainGenerator:
         """The network from [batch, latent_size] to [batch, channels, size, size]."""
-        channels, size = image_shape(self, shape, 16)
-        start, kind = size // 16, self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 16)
+        start, kind = size // 16, norm_of(self)
         wide, middle, narrow = (units(n, self.width) for n in (256, 128, 64))
         layers: list[nn.Module] = [
             nn.Linear(latent_size, wide * start**2),
@@ -95,7 +95,7 @@ class LSGANDiscriminator:
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -104,8 +104,8 @@ class LSGANDiscriminator:
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output`; features [batch, 8F * (size / 16)^2]."""
-        channels, size = image_shape(self, shape, 16)
-        kind = self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 16)
+        kind = norm_of(self)
         layers: list[nn.Module] = []
         inputs = channels
         for stage in range(4):
@@ -120,8 +120,8 @@ class ManyClassGenerator:
     """z and label -> image in [-1, 1] of a size divisible by 4, for more classes than a one-hot input would serve.
 
     The label's one-hot vector is first mapped to `label_units` numbers by a linear layer, Phi(y) (Mao et al. 2017);
-    None leaves the map out. [z, Phi(y)] -> linear -> two 5x5 transposed convolutions ->
-    2 sigmoid(a) - 1. `width` multiplies the numbers of maps, 1 being the published ones.
+    None leaves the map out. [z, Phi(y)] -> linear -> two 5x5 transposed convolutions -> 2 sigmoid(a) - 1. `width`
+    multiplies the number of maps, 1 being the published ones.
     """
 
     width: float = 1.0
@@ -142,7 +142,7 @@ class ManyClassGenerator:
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> LabelledGenerator:
         """The network from [batch, latent_size] and labels [batch] to [batch, channels, size, size]."""
         check_classes(self, num_classes)
-        channels, size = image_shape(self, shape, 4)
+        channels, size = fitting_images(self, shape, 4)
         return LabelledGenerator(self, latent_size, channels, size, num_classes)
 
 
@@ -177,7 +177,7 @@ class ManyClassDiscriminator:
         Its features are [batch, 1024 * width + label_units], the label's part included.
         """
         check_classes(self, num_classes)
-        channels, size = image_shape(self, shape, 4)
+        channels, size = fitting_images(self, shape, 4)
         return LabelledDiscriminator(self, channels, size, num_classes, heads)
 
 
@@ -185,7 +185,7 @@ def _check_many_class(spec: ManyClassGenerator | ManyClassDiscriminator) -> None
     above(spec, width=0)
     if spec.label_units is not None:
         at_least(spec, label_units=1)
-    one_of(spec, "norm", NORMS)
+    one_of(spec, "norm", PLAIN_NORMS)
 
 
 class LabelMap(nn.Module):
@@ -205,7 +205,7 @@ class LabelledGenerator(nn.Module):
 
     def __init__(self, spec: ManyClassGenerator, latent_size: int, channels: int, size: int, num_classes: int) -> None:
         super().__init__()
-        f, start, kind = units(128, spec.width), size // 4, spec.norm if spec.normalised else None
+        f, start, kind = units(128, spec.width), size // 4, norm_of(spec)
         self.label = LabelMap(num_classes, spec.label_units)
         self.stages = nn.Sequential(
             dense(latent_size + self.label.units, f * start**2, nn.ReLU(), kind),
@@ -223,7 +223,7 @@ class LabelledDiscriminator(Judge):
 
     def __init__(self, spec: ManyClassDiscriminator, channels: int, size: int, num_classes: int, heads: Heads) -> None:
         super().__init__()
-        kind = spec.norm if spec.normalised else None
+        kind = norm_of(spec)
         self.label = LabelMap(num_classes, spec.label_units)
         phi = self.label.units
         first, second, hidden = channels + phi, units(64, spec.width) + phi, units(1024, spec.width)

@@ -17,25 +17,19 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
-from gansweep.models.layers import activation
+from gansweep.models.layers import ACTIVATIONS, CONDITIONS, LabelInput, activation, norm_of
 from gansweep.models.plain import (
-    NORMS,
-    POINTWISE,
+    PLAIN_NORMS,
     RANGES,
-    check_classes,
     check_dropout,
     in_range,
-    one_hot,
     vector_norm,
 )
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
-
-CONDITIONS = ("none", "input")
 
 
 class Maxout(nn.Module):
@@ -77,8 +71,8 @@ class MLPGenerator:
 
     def __post_init__(self) -> None:
         at_least(self, depth=1, width=1)
-        one_of(self, "activation", POINTWISE)
-        one_of(self, "norm", NORMS)
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "norm", PLAIN_NORMS)
         one_of(self, "output", RANGES)
         one_of(self, "condition", CONDITIONS)
 
@@ -94,9 +88,7 @@ class MLPGenerator:
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> Generator:
         """The network from [batch, latent_size] to [batch, *shape]."""
-        if self.conditional:
-            check_classes(self, num_classes)
-        return Generator(self, latent_size, shape, num_classes if self.conditional else 0)
+        return Generator(self, latent_size, shape, num_classes)
 
 
 @part
@@ -120,8 +112,8 @@ class MLPDiscriminator:
     def __post_init__(self) -> None:
         at_least(self, depth=1, width=1, pieces=2)
         check_dropout(self)
-        one_of(self, "activation", (*POINTWISE, "maxout"))
-        one_of(self, "norm", NORMS)
+        one_of(self, "activation", (*ACTIVATIONS, "maxout"))
+        one_of(self, "norm", PLAIN_NORMS)
         one_of(self, "condition", CONDITIONS)
 
     @property
@@ -141,9 +133,7 @@ class MLPDiscriminator:
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> Discriminator:
         """The network from [batch, *shape] to an `Output` whose features are [batch, width]."""
-        if self.conditional:
-            check_classes(self, num_classes)
-        return Discriminator(self, shape, num_classes if self.conditional else 0, heads)
+        return Discriminator(self, shape, num_classes, heads)
 
 
 class Generator(nn.Module):
@@ -151,17 +141,16 @@ class Generator(nn.Module):
 
     def __init__(self, spec: MLPGenerator, latent_size: int, shape: tuple[int, ...], num_classes: int) -> None:
         super().__init__()
-        self.shape, self.num_classes = tuple(shape), num_classes
-        sizes = [latent_size + num_classes, *[spec.width] * (spec.depth - 1)]
-        kind = spec.norm if spec.normalised else None
-        self.stages = nn.Sequential(*(dense(n, spec.width, activation(spec.activation), kind) for n in sizes[:-1]))
+        self.shape, self.label = tuple(shape), LabelInput(spec, num_classes)
+        sizes = [latent_size + self.label.num_classes, *[spec.width] * (spec.depth - 1)]
+        self.stages = nn.Sequential(
+            *(dense(n, spec.width, activation(spec.activation), norm_of(spec)) for n in sizes[:-1])
+        )
         self.output = nn.Linear(sizes[-1], math.prod(shape))
         self.range = in_range(spec.output)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.num_classes:
-            z = torch.cat([z, one_hot(labels, self.num_classes, z)], dim=1)
-        return self.range(self.output(self.stages(z))).unflatten(1, self.shape)
+        return self.range(self.output(self.stages(self.label(z, labels)))).unflatten(1, self.shape)
 
 
 class Discriminator(Judge):
@@ -169,18 +158,15 @@ class Discriminator(Judge):
 
     def __init__(self, spec: MLPDiscriminator, shape: tuple[int, ...], num_classes: int, heads: Heads) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        sizes = [math.prod(shape) + num_classes, *[spec.width] * (spec.depth - 1)]
+        self.label = LabelInput(spec, num_classes)
+        sizes = [math.prod(shape) + self.label.num_classes, *[spec.width] * (spec.depth - 1)]
         stages = []
         for number, inputs in enumerate(sizes[:-1]):
             nonlinearity = Maxout(spec.pieces) if spec.activation == "maxout" else activation(spec.activation)
-            kind = spec.norm if spec.normalised and number else None
+            kind = norm_of(spec) if number else None
             stages.append(dense(inputs, spec.width, nonlinearity, kind, spec.dropout))
         self.stages = nn.Sequential(*stages)
         self.add_heads(sizes[-1], heads)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
-        x = x.flatten(1)
-        if self.num_classes:
-            x = torch.cat([x, one_hot(labels, self.num_classes, x)], dim=1)
-        return self.judge(self.stages(x))
+        return self.judge(self.stages(self.label(x.flatten(1), labels)))

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from gansweep.models.layers import activation, norm
+from gansweep.models.layers import activation, norm, norm_of
 from gansweep.models.mlp import dense
-from gansweep.models.plain import NORMS, PlainDiscriminator, PlainGenerator, ToUnit, image_shape
+from gansweep.models.plain import PLAIN_NORMS, PlainDiscriminator, PlainGenerator, ToUnit, fitting_images
 from gansweep.outputs import Heads
 from gansweep.parts import at_least, one_of, part
 
@@ -45,7 +45,7 @@ class MNISTGenerator:
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -54,8 +54,8 @@ class MNISTGenerator:
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> PlainGenerator:
         """The network from [batch, latent_size] to [batch, channels, size, size]."""
-        channels, size = image_shape(self, shape, 4, least=8)
-        f, start, kind = self.width, -(-size // 8), self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 4, least=8)
+        f, start, kind = self.width, -(-size // 8), norm_of(self)
 
         def up(inputs: int, outputs: int) -> nn.Module:
             return nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
@@ -85,7 +85,7 @@ class MNISTDiscriminator:
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
-        one_of(self, "norm", NORMS)
+        one_of(self, "norm", PLAIN_NORMS)
 
     @property
     def uses_batch_norm(self) -> bool:
@@ -94,8 +94,8 @@ class MNISTDiscriminator:
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output`; features [batch, 4F * ceil(size / 8)^2]."""
-        channels, size = image_shape(self, shape, 4, least=8)
-        kind = self.norm if self.normalised else None
+        channels, size = fitting_images(self, shape, 4, least=8)
+        kind = norm_of(self)
         widths = [channels, self.width, 2 * self.width, 4 * self.width]
         layers: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(itertools.pairwise(widths)):

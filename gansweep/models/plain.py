@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansweep.models.heads import Judge
-from gansweep.models.layers import ACTIVATIONS
+from gansweep.models.layers import EPS, image_shape
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least
 
-POINTWISE = tuple(name for name in ACTIVATIONS if name != "gated")  # a gate needs twice the channels
-NORMS = ("batch", "layer")
+PLAIN_NORMS = ("batch", "layer")  # those that mean the same for vectors and for maps
 RANGES = ("linear", "tanh", "sigmoid")
 
 
@@ -34,7 +33,7 @@ def vector_norm(kind: str | None, features: int) -> nn.Module:
     """Normalisation of a [batch, features] tensor: per feature over the batch, per example over features, or none."""
     if kind is None:
         return nn.Identity()
-    return nn.BatchNorm1d(features, eps=1e-5) if kind == "batch" else nn.LayerNorm(features, eps=1e-5)
+    return nn.BatchNorm1d(features, eps=EPS) if kind == "batch" else nn.LayerNorm(features, eps=EPS)
 
 
 class PlainGenerator(nn.Module):
@@ -79,16 +78,15 @@ def check_dropout(spec: object) -> None:
         raise ValueError(f"{type(spec).__name__}.dropout = {value!r} must be below 1, or nothing would be left")
 
 
-def image_shape(spec: object, shape: tuple[int, ...], multiple: int, least: int | None = None) -> tuple[int, int]:
-    """The channels and the size of the images in `shape`; `ValueError` unless the network fits them."""
-    name, least = type(spec).__name__, least or multiple
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"{name} is for images (channels, size, size), not for the shape {tuple(shape)}")
-    channels, size = shape[0], shape[1]
+def fitting_images(spec: object, shape: tuple[int, ...], multiple: int, least: int | None = None) -> tuple[int, int]:
+    """Channels and size of square images that can be halved and doubled as often; `ValueError` for all others."""
+    channels, size = image_shape(spec, shape)
+    least = least or multiple
     if size % multiple or size < least:
         nearest = max(least, round(size / multiple) * multiple)
         raise ValueError(
-            f"{name} does not fit the image size {size}: multiples of {multiple} from {least} on do, such as {nearest}"
+            f"{type(spec).__name__} does not fit the image size {size}: "
+            f"multiples of {multiple} from {least} on do, such as {nearest}"
         )
     return channels, size
 
@@ -101,6 +99,5 @@ def check_classes(spec: object, num_classes: int) -> None:
 
 def one_hot(labels: Tensor | None, num_classes: int, like: Tensor) -> Tensor:
     """int64 labels [batch] as [batch, num_classes] in the number format of `like`."""
-    if labels is None:
-        raise ValueError("a conditional network needs the labels of its batch")
+    assert labels is not None, "a conditional network needs labels"
     return F.one_hot(labels, num_classes).to(like.dtype)
