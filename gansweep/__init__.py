@@ -18,7 +18,7 @@ _HOMES = {
     "losses.energy": "BEGAN EBGAN",
     "losses.infogan": "InfoGAN",
     "losses.objectives": "Hinge LeastSquares Minimax NonSaturating Wasserstein",
-    "losses.semi_supervised": "CatGAN ImprovedGAN SGAN",
+    "losses.semi_supervised": "CatGAN ImprovedGAN SGAN Supervised",
     "metrics.classifier": "TrainedClassifier",
     "metrics.inception": "Inception2015",
     "metrics.inception_score": "InceptionScore",

@@ -118,7 +118,10 @@ def check_fit(config: TrialConfig, data: TrainingSet) -> None:
 
 def _networks(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> tuple[nn.Module, nn.Module]:
     if config.uses_labels and not num_classes:
-        raise ValueError(f"the trial needs labels, and {type(config.data).__name__} has none")
+        raise ValueError(
+            f"the trial needs labels, and {type(config.data).__name__} has none: use a set with classes, or networks "
+            'with condition="none" and an objective without labels'
+        )
     heads = config.loss.heads(num_classes, config.latent)
     return (
         config.generator.build(latent_size=config.latent.total, shape=shape, num_classes=num_classes),

@@ -85,7 +85,7 @@ class TrialConfig:
         one_of(self, "autocast", ("none", "bf16"))
         one_of(self, "update_order", UPDATE_ORDERS)
         if self.labelled is not None:
-            at_least(self, labelled=1)
+            at_least(self, labelled=2)
         if self.update_order == "simultaneous" and (self.n_critic, self.generator_batch_factor) != (1, 1):
             raise ValueError(
                 'update_order = "simultaneous" needs n_critic = 1 and generator_batch_factor = 1, '
@@ -138,5 +138,5 @@ class TrialConfig:
         return content_id(self)
 
     def flat(self) -> dict[str, Any]:
-        """Every field by its dotted name, as recorded."""
-        return flatten(self)
+        """Every field by its dotted name, as recorded, and what follows from the objective's."""
+        return {**flatten(self), **{f"loss.{name}": value for name, value in self.loss.facts().items()}}

@@ -1,9 +1,9 @@
 """Do InfoGAN's codes come to mean something, and a plain GAN's not?
 
 design  One network pair under two arms from the same weights, data order and noise: the generator is rewarded for
-        information about its codes, or it is not; the same Q measures both. The lower bound L_I of the mutual information
-        can reach ln 10 = 2.303 for the categorical code; Q as a classifier of real digits is judged after each category
-        is matched to its most frequent digit.
+        information about its codes, or it is not; the same Q measures both. The lower bound L_I of the mutual
+        information can reach ln 10 = 2.303 for the categorical code; Q as a classifier of real digits is judged after
+        each category is matched to its most frequent digit.
 after   Chen et al. 2016, "InfoGAN", section 7.1, figure 1 and section 7.2.
 run     gansweep launch studies/infogan_codes.py
 """
@@ -76,12 +76,12 @@ study = Study(
             ),
         ),
         "laptop": Preset(
-            description="A quarter of the published widths, 16x16 digits, 1,000 iterations.",
+            description="A quarter of the published widths, 16x16 digits, 1,500 iterations.",
             overrides={
                 "data": Digits(size=16),
                 "generator.width": 0.25,
                 "discriminator.width": 0.25,
-                "steps": 1_000,
+                "steps": 1_500,
                 "report_every": 50,
                 "evaluate_every": 100,
             },

@@ -1,8 +1,8 @@
 """Which objectives keep all eight modes of a ring of Gaussians?
 
-design  The ring of the LSGAN code (one mode has double weight) and its networks and protocol for the standard GAN and the
-        LSGAN: simultaneous updates, generator's rate ten times the discriminator's. WGAN-GP meets the same networks and
-        initial weights with its own optimiser, five critic steps and a penalty of 0.1. Cells differ in their seeds.
+design  The ring of the LSGAN code (one mode has double weight) and its networks and protocol for the standard GAN and
+        the LSGAN: simultaneous updates, generator's rate ten times the discriminator's. WGAN-GP meets the same networks
+        and initial weights with its own optimiser, five critic steps and a penalty of 0.1. Cells differ in their seeds.
 after   Mao et al. 2017, "Least Squares Generative Adversarial Networks", mixture experiment, with the settings of the
         authors' code; Gulrajani et al. 2017, section 3.1 and the authors' code, for WGAN-GP on toys.
 run     gansweep launch studies/mixture_collapse.py
@@ -69,8 +69,8 @@ wgan_gp = dict(  # noqa: C408
 study = Study(
     name="mixture_collapse",
     question="Which objectives keep all eight modes of a ring of Gaussians?",
-    source="Mao et al. 2017, Least Squares Generative Adversarial Networks, mixture of Gaussians; Gulrajani et al. 2017, "
-    "section 3.1",
+    source="Mao et al. 2017, Least Squares Generative Adversarial Networks, mixture of Gaussians; Gulrajani et al. "
+    "2017, section 3.1",
     baseline=baseline,
     axes={
         "objective": {

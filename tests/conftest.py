@@ -30,7 +30,7 @@ def cpu() -> torch.device:
 
 @pytest.fixture(scope="session")
 def tiny_images() -> ImageSet:
-    """40 images [1, 16, 16] of 4 classes: grey discs on black, like digits in shape and range; the class is the size."""
+    """40 images [1, 16, 16] of 4 classes: grey discs on black, like digits in range; the class is the disc's size."""
     import torch
 
     from gansweep.data.training_set import ImageSet

@@ -18,6 +18,8 @@ from gansweep.losses.objectives import (
     Wasserstein,
 )
 from gansweep.outputs import Output
+from gansweep.parts import override
+from gansweep.trial import TrialConfig
 
 MEAN = 1.5  # real ~ N(0, 1), fake ~ N(MEAN, 1)
 
@@ -189,6 +191,15 @@ def test_meaningless_codings_are_refused_in_one_line(fields: dict[str, float], m
     with pytest.raises(ValueError, match=message) as error:
         LeastSquares(**fields)
     assert "\n" not in str(error.value)
+
+
+def test_whether_the_pearson_condition_holds_is_recorded_with_the_fields(tiny: TrialConfig) -> None:
+    pearson, binary = (
+        override(tiny, {"loss": LeastSquares(a=a, b=1.0, c=c)}).flat() for a, c in ((-1.0, 0.0), (0.0, 1.0))
+    )
+    assert pearson["loss.is_pearson"] is True
+    assert binary["loss.is_pearson"] is False
+    assert "loss.is_pearson" not in tiny.flat()
 
 
 # Wasserstein

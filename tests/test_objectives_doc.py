@@ -1,4 +1,4 @@
-"""`docs/objectives.md` says of each objective and constraint what its own docstring says; this file writes and checks it.
+"""`docs/objectives.md` says of each objective and constraint what its docstring says; this file writes and checks it.
 
 Write it anew with `python -m tests.test_objectives_doc`.
 """
@@ -27,9 +27,10 @@ TESTS_SHOWN = 6
 
 HEAD = """# Objectives and constraints
 
-Made from the docstrings by `python -m tests.test_objectives_doc`; a test keeps it so. `D:` and `G:` are what each network
-minimises; expectations are means over the batch. x is real, G(z) generated, D(x) the discriminator's raw score (never
-passed through a sigmoid), sigmoid(t) = 1 / (1 + exp(-t)). An objective is `TrialConfig.loss`, a constraint `TrialConfig.constraint`.
+Made from the docstrings by `python -m tests.test_objectives_doc`; a test keeps it so. `D:` and `G:` are what each
+network minimises; expectations are means over the batch. x is real, G(z) generated, D(x) the discriminator's raw score
+(never passed through a sigmoid), sigmoid(t) = 1 / (1 + exp(-t)). An objective is `TrialConfig.loss`, a constraint
+`TrialConfig.constraint`.
 """
 
 
@@ -50,17 +51,29 @@ def defaults(kind: type[Any]) -> str:
     return ", ".join(f"{f.name}={f.default!r}" for f in fields) or "no fields"
 
 
-def tests_of(name: str) -> list[str]:
-    """Tests that name the class in their own body or decorators, those that speak of it in their name first."""
+def proofs_of(name: str) -> list[str]:
+    """Tests that use the class: by name in their body or decorators first, then by what their file makes of it."""
     found = []
     for file in sorted((ROOT / "tests").glob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
-                continue
-            named = {n.id for part in (node, *node.decorator_list) for n in ast.walk(part) if isinstance(n, ast.Name)}
-            if name in named:
-                found.append((name.lower() not in node.name.replace("_", ""), f"{file.name}::{node.name}"))
+        tree = ast.parse(file.read_text())
+        tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+        made = {one for node in tree.body if node not in tests and name in names_in(node) for one in defined_by(node)}
+        for test in tests:
+            named = names_in(test)
+            if name in named or named & made:
+                found.append((name not in named, f"{file.name}::{test.name}"))
     return [test for _, test in sorted(found, key=lambda pair: pair[0])]
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def defined_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def section(kind: type[Any]) -> str:
@@ -69,7 +82,7 @@ def section(kind: type[Any]) -> str:
     prose = rest
     for equation in equations:
         prose = prose.replace(equation, "")
-    tests = tests_of(kind.__name__)
+    tests = proofs_of(kind.__name__)
     shown = [f"`{test}`" for test in tests[:TESTS_SHOWN]]
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     return "\n".join(
@@ -116,7 +129,7 @@ def test_every_objective_has_an_equation_a_source_and_a_test_and_is_public(kind:
         assert re.search(r"^D: ", text, flags=re.MULTILINE)
         assert re.search(r"^G: ", text, flags=re.MULTILINE)
     assert re.search(r"Source: \w.* (19|20)\d\d|\(\w.* (19|20)\d\d[^)]*\)", text), "no source"
-    assert tests_of(kind.__name__)
+    assert proofs_of(kind.__name__)
     assert kind.__name__ in gansweep.__all__
 
 

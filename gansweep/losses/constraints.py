@@ -258,6 +258,15 @@ class WeightClip(Constraint):
         above(self, bound=0)
         one_of(self, "what", POLICIES)
 
+    def check(self, config: TrialConfig) -> None:
+        """Refuse spectral normalisation, which divides the weights by their size again."""
+        network = config.discriminator
+        if network.normalised and getattr(network, "norm", None) == "spectral":
+            raise ValueError(
+                "WeightClip has no effect on spectrally normalised weights: set constraint=None, or "
+                'discriminator.norm="layer"'
+            )
+
     @torch.no_grad()
     def after_step(self, discriminator: nn.Module) -> None:
         """Clip in place."""

@@ -56,6 +56,10 @@ class Objective:
                 "set labelled=None, or use CatGAN, SGAN or ImprovedGAN"
             )
 
+    def facts(self) -> dict[str, Any]:
+        """What follows from the fields and is worth a record of its own, by name."""
+        return {}
+
     def build(self, device: torch.device) -> Any:
         """The object whose methods the loop calls: this part, unless the objective remembers something.
 

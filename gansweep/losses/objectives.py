@@ -9,6 +9,7 @@ generator and a discriminator that are given the class.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -68,15 +69,17 @@ class Minimax(Objective):
 
 @part
 class LeastSquares(Objective):
-    """LeastSquares: LSGAN.
+    """LeastSquares: LSGAN, squared distances of the raw score to labels.
 
     D: 1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2
     G: 1/2 E (D(G(z)) - c)^2
 
     `a` is the label of fakes, `b` that of real examples and `c` what the generator wants D to say; all are any finite
     numbers with a != b. The two codings of the paper are a=0, b=1, c=1, the default, in which fakes should be taken for
-    real, and a=-1, b=1, c=0, in which the generator minimises a Pearson chi-squared divergence. The conditional LSGAN
-    is the same loss with networks that are given the class.
+    real, and a=-1, b=1, c=0, in which the generator minimises a Pearson chi-squared divergence. A third one is an
+    ablation: a=0, b=1, c=1/2 has the same minimiser at a quarter of the value. Recorded with the fields is whether the
+    Pearson condition holds ("is_pearson": b - c = 1 and b - a = 2). The conditional LSGAN is the same loss with
+    networks that are given the class.
 
     Source: Mao et al. 2017, section 3.
     """
@@ -96,6 +99,10 @@ class LeastSquares(Objective):
     def is_pearson(self) -> bool:
         """Whether b - c = 1 and b - a = 2, where the generator minimises a Pearson chi-squared divergence."""
         return math.isclose(self.b - self.c, 1) and math.isclose(self.b - self.a, 2)
+
+    def facts(self) -> dict[str, Any]:
+        """Whether the Pearson condition holds."""
+        return {"is_pearson": self.is_pearson}
 
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""

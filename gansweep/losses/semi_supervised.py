@@ -52,7 +52,7 @@ class _Classifier(Objective):
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """A logit for each class of the data. `ValueError` if they have no classes."""
         if num_classes < 2:
-            raise ValueError(f"{type(self).__name__} needs data with classes")
+            raise ValueError(f"{type(self).__name__} needs data with classes: set data to a labelled set")
         return Heads(score=False, classes=num_classes)
 
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gansweep.parts import one_of
-from gansweep.randomness import stream
 
 ACTIVATIONS = ("relu", "leaky_relu", "softplus", "tanh", "elu")
 GATED_ACTIVATIONS = (*ACTIVATIONS, "gated")  # for networks that give a gate the two channels it needs
@@ -109,7 +108,8 @@ def normalise_spectrally(network: nn.Module) -> None:
     The trained parameter of a layer becomes `parametrizations.weight.original`.
     """
     for layer in list(network.modules()):
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        # without values there is nothing to follow, and torch would iterate over nothing for seconds
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not layer.weight.is_meta:
             spectral_norm(layer)
 
 
@@ -184,36 +184,3 @@ def image_shape(spec: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(f"{type(spec).__name__} needs square images (channels, size, size), not shape {tuple(shape)}")
     return shape[0], shape[1]
-
-
-# Initialisation
-
-
-@torch.no_grad()
-def initialise(network: nn.Module, seed: int, role: str) -> None:
-    """Draw every weight from a stream of its own name, so that arms share each tensor whose name and shape agree.
-
-    The authors' rule (igul222/nn, the library behind the study): uniform with variance 4 / (fan_in + fan_out) for
-    convolutions, where the fan on the strided side is divided by stride squared, and 2 / (fan_in + fan_out) for linear
-    layers; biases 0, gains 1. Drawn on the CPU, so a network starts equal on every device.
-    """
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            area = module.kernel_size[0] * module.kernel_size[1]
-            stride = module.stride[0] * module.stride[1]
-            fan_in, fan_out = module.in_channels * area, module.out_channels * area
-            if isinstance(module, nn.ConvTranspose2d):
-                fan_in //= stride
-            else:
-                fan_out //= stride
-            deviation = math.sqrt(4 / (fan_in + fan_out))
-        elif isinstance(module, nn.Linear):
-            deviation = math.sqrt(2 / (module.in_features + module.out_features))
-        else:
-            continue
-        bound = math.sqrt(3) * deviation
-        drawn = torch.empty(module.weight.shape)
-        drawn.uniform_(-bound, bound, generator=stream("cpu", seed, "initialisation", role, name))
-        module.weight.copy_(drawn)
-        if module.bias is not None:
-            module.bias.zero_()

@@ -1,0 +1,163 @@
+"""Do the labels that a generator is given decide what it draws?
+
+design  Four conditional objectives with one generator from the same initial weights, data order, noise and labels. In
+        two of them the discriminator is told the class of an image, in two it has to name it. A classifier of real
+        images, trained apart, says which class each generated image shows.
+after   Odena et al. 2017 (AC-GAN); Mirza and Osindero 2014 (CGAN); Mao et al. 2017 (conditional LSGAN); Gulrajani et
+        al. 2017, appendix F (conditional WGAN-GP).
+run     gansweep launch studies/label_conditioning.py
+"""
+
+from gansweep import (
+    ACGAN,
+    CIFAR10,
+    Adam,
+    Confounders,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    Digits,
+    Diverged,
+    GradientPenalty,
+    InceptionScore,
+    Latent,
+    LeastSquares,
+    NonSaturating,
+    OutcomeFlow,
+    PairedScores,
+    Preset,
+    RequestedLabelAccuracy,
+    SampleGrids,
+    ScoreCurves,
+    Study,
+    TrainedClassifier,
+    TrialConfig,
+    Wasserstein,
+)
+
+dcgan_training = dict(  # noqa: C408
+    constraint=None,
+    n_critic=1,
+    generator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
+    discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
+)
+
+wgan_gp_training = dict(  # noqa: C408
+    constraint=GradientPenalty(weight=10.0),
+    n_critic=5,
+    generator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
+    discriminator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
+)
+
+# a thousand iterations at the published rates would show little; the ratio between the arms stays
+tenfold_learning_rates = {
+    "acgan": {"generator_optimizer.lr": 2e-3, "discriminator_optimizer.lr": 2e-3},
+    "cgan": {"generator_optimizer.lr": 2e-3, "discriminator_optimizer.lr": 2e-3},
+    "lsgan": {"generator_optimizer.lr": 2e-3, "discriminator_optimizer.lr": 2e-3},
+    "wgan_gp": {"generator_optimizer.lr": 1e-3, "discriminator_optimizer.lr": 1e-3},
+}
+
+baseline = TrialConfig(
+    data=CIFAR10(size=32),
+    generator=DCGANGenerator(stages=3, width=64, condition="input"),
+    discriminator=DCGANDiscriminator(stages=3, width=64),
+    loss=ACGAN(),
+    latent=Latent(size=100),
+    batch_size=100,
+    steps=50_000,
+    report_every=100,
+    evaluate_every=2_500,
+    **dcgan_training,
+)
+
+study = Study(
+    name="label_conditioning",
+    question="Do the labels that a generator is given decide what it draws?",
+    source="Odena et al. 2017, Conditional Image Synthesis with Auxiliary Classifier GANs; Mirza and Osindero 2014, "
+    "Conditional Generative Adversarial Nets; Mao et al. 2017, Least Squares Generative Adversarial Networks; "
+    "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, appendix F",
+    baseline=baseline,
+    axes={
+        "objective": {
+            "acgan": {
+                **dcgan_training,
+                "loss": ACGAN(),
+                "discriminator.condition": "none",
+                "discriminator.norm": "batch",
+            },
+            "cgan": {
+                **dcgan_training,
+                "loss": NonSaturating(),
+                "discriminator.condition": "input",
+                "discriminator.norm": "batch",
+            },
+            "lsgan": {
+                **dcgan_training,
+                "loss": LeastSquares(),
+                "discriminator.condition": "input",
+                "discriminator.norm": "batch",
+            },
+            "wgan_gp": {
+                **wgan_gp_training,
+                "loss": ACGAN(adversarial=Wasserstein(), generator_weight=0.1, classify_fakes=False),
+                "discriminator.condition": "none",
+                "discriminator.norm": "layer",
+            },
+        },
+    },
+    repeats=3,
+    metrics=(RequestedLabelAccuracy(num_samples=1_000), InceptionScore(num_samples=2_000)),
+    thresholds=(0.5, 0.8, 0.9),
+    rules=(Diverged(),),
+    presets={
+        "smoke": Preset(
+            description="Twenty iterations of small networks on 16x16 digits: shows that the machinery works.",
+            overrides={
+                "data": Digits(size=16),
+                "generator.stages": 2,
+                "generator.width": 4,
+                "discriminator.stages": 2,
+                "discriminator.width": 4,
+                "latent.size": 16,
+                "batch_size": 32,
+                "steps": 20,
+                "report_every": 10,
+                "evaluate_every": 10,
+            },
+            repeats=1,
+            metrics=(
+                RequestedLabelAccuracy(num_samples=500, classifier=TrainedClassifier(width=8, epochs=5)),
+                InceptionScore(num_samples=500, classifier=TrainedClassifier(width=8, epochs=5)),
+            ),
+        ),
+        "laptop": Preset(
+            description="16x16 digits, a quarter of the widths, batches of 32, and 1,000 iterations at ten times the "
+            "published learning rates.",
+            overrides={
+                "data": Digits(size=16),
+                "generator.stages": 2,
+                "generator.width": 16,
+                "discriminator.stages": 2,
+                "discriminator.width": 16,
+                "latent.size": 32,
+                "batch_size": 32,
+                "steps": 1_000,
+                "report_every": 50,
+                "evaluate_every": 200,
+            },
+            arms=tenfold_learning_rates,
+            metrics=(RequestedLabelAccuracy(num_samples=1_000), InceptionScore(num_samples=1_000)),
+        ),
+        "paper": Preset(
+            description="CIFAR-10 with AC-GAN's 50,000 minibatches of 100 and its input of 100 numbers beside the "
+            "class, for all arms; the networks are a free choice, so that all arms can have the same.",
+        ),
+    },
+    report=(PairedScores(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
+    labels={"acgan": "AC-GAN", "cgan": "CGAN", "lsgan": "Conditional LSGAN", "wgan_gp": "Conditional WGAN-GP"},
+    caveats=(
+        "The networks are a common DCGAN and not those of each paper; CGAN's are fully connected and train with SGD.",
+        "CGAN is trained with the generator's loss that does not saturate.",
+        "WGAN-GP's critic has layer norm and makes five updates per iteration: iterations are equal, compute is not.",
+        "The label enters where an arm says it does, so the discriminators differ in one input or one head.",
+    ),
+)
