@@ -1,10 +1,16 @@
 """Do semi-supervised GANs classify better than the same network without a game when 50 labels are known?
 
-design  One discriminator that names the class of an image, under five objectives from the same initial weights, data
-        order, noise and labelled images. The supervised arm is its classifier alone; the others see unlabelled real
-        images or generated ones as well. The answer is the accuracy on the test images.
+design  One discriminator that names the class of an image, under five objectives from the same initial weights (SGAN's
+        last layer has one class more), data order, noise and labelled images. The supervised arm is its classifier
+        alone; the others see unlabelled real images or generated ones as well. The answer is the accuracy on the test
+        images.
 after   Odena 2016, Table 2; Springenberg 2016; Salimans et al. 2016, section 5.
 run     gansweep launch studies/label_budgets.py
+took    laptop: 11 minutes on two CPU cores busy with other work, of which 10 were training.
+found   laptop, digits, 50 labels, five seeds, test accuracy (mean and standard deviation): CatGAN 0.906 (0.007), better
+        than the supervised network's 0.847 (0.015) for all five; improved GAN 0.876 (0.029), better for four; SGAN
+        0.844 (0.026), better for three, so neither better nor worse; improved GAN with feature matching 0.833 (0.036),
+        better for one. With 359 test images an accuracy has itself a standard error of about 0.02.
 """
 
 from gansweep import (

@@ -525,14 +525,14 @@ def test_values_outside_the_range_are_clamped() -> None:
     assert to_uint8(torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 128, 255, 255]
 
 
-def test_t24_a_washed_out_batch_stays_washed_out() -> None:
+def test_T_24_a_washed_out_batch_stays_washed_out() -> None:
     grey = torch.tensor([-0.1, 0.1])
     with_black_and_white = torch.tensor([-0.1, 0.1, -1.0, 1.0])
     assert torch.equal(to_uint8(grey), to_uint8(with_black_and_white)[:2])
     assert to_uint8(grey).tolist() == [115, 140]  # (1 -+ 0.1) * 127.5 = 114.75 and 140.25
 
 
-def test_t24_images_that_were_quantised_already_are_refused() -> None:
+def test_T_24_images_that_were_quantised_already_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
         to_uint8(torch.zeros(3, dtype=torch.uint8))
     with pytest.raises(ValueError, match="float32"):

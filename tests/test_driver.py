@@ -103,7 +103,7 @@ def test_a_machine_that_kills_every_worker_stops_the_sweep_and_judges_nothing(ma
     driver.close()
 
 
-def test_a_trial_that_kills_its_workers_fails_alone(make: Make) -> None:
+def test_T_36_a_trial_that_kills_its_workers_fails_alone_after_a_bounded_number_of_attempts(make: Make) -> None:
     driver = make()
     bad, good = begin(driver), begin(driver)
     for number in range(MAX_LOSSES + 1):

@@ -114,12 +114,12 @@ def test_torch_fidelity_gives_the_same_score_for_the_same_logits(num_splits: int
 
 
 @pytest.mark.parametrize(("num", "num_splits"), [(1, 1), (19, 10), (0, 1)])
-def test_t23_a_split_of_one_sample_is_refused_because_it_always_scores_one(num: int, num_splits: int) -> None:
+def test_T_23_a_split_of_one_sample_is_refused_because_it_always_scores_one(num: int, num_splits: int) -> None:
     with pytest.raises(ValueError, match=f"{num} samples"):
         inception_score(np.zeros((num, 10)), num_splits)
 
 
-def test_t24_the_score_of_an_image_does_not_depend_on_the_batch_it_comes_in() -> None:
+def test_T_24_the_score_of_an_image_does_not_depend_on_the_batch_it_comes_in() -> None:
     torch.manual_seed(0)
     samples = torch.rand(96, 1, 8, 8) * 0.4 - 0.2
     metric = InceptionScore(num_samples=96)
@@ -129,7 +129,7 @@ def test_t24_the_score_of_an_image_does_not_depend_on_the_batch_it_comes_in() ->
     assert scores[0] == scores[1] == scores[2]
 
 
-def test_t24_floats_are_quantised_by_the_one_map_and_other_numbers_are_refused() -> None:
+def test_T_24_floats_are_quantised_by_the_one_map_and_other_numbers_are_refused() -> None:
     pixels = images_of(torch.arange(64) % 4)
     metric, judge = InceptionScore(num_samples=64), pixel_classifier()
     assert metric.score(to_unit(pixels), judge) == metric.score(pixels, judge)
@@ -137,14 +137,14 @@ def test_t24_floats_are_quantised_by_the_one_map_and_other_numbers_are_refused()
         metric.score(pixels.long(), judge)
 
 
-def test_t25_the_protocol_says_which_mode_and_weights_the_generator_had() -> None:
+def test_T_25_the_protocol_says_which_mode_and_weights_the_generator_had() -> None:
     protocol = InceptionScore().protocol("abc", weights="ema")
     assert (protocol["generator_mode"], protocol["weights"]) == ("eval", "ema")
     with pytest.raises(ValueError, match="averaged"):
         InceptionScore().protocol("abc", weights="averaged")
 
 
-def test_t26_scores_of_other_numbers_of_samples_or_splits_have_other_protocols() -> None:
+def test_T_26_scores_of_other_numbers_of_samples_or_splits_have_other_protocols() -> None:
     protocols = [
         metric.protocol("abc")
         for metric in (InceptionScore(), InceptionScore(num_samples=1000), InceptionScore(num_splits=10))
@@ -152,14 +152,14 @@ def test_t26_scores_of_other_numbers_of_samples_or_splits_have_other_protocols()
     assert all(a != b for i, a in enumerate(protocols) for b in protocols[:i])
 
 
-def test_t26_few_samples_and_many_splits_score_low() -> None:
+def test_T_26_few_samples_and_many_splits_score_low() -> None:
     labels = np.random.default_rng(0).integers(100, size=2000)
     one, ten = (inception_score(one_hot(labels, 100), splits)[0] for splits in (1, 10))
     assert 90 < one < 100
     assert ten < 0.9 * one
 
 
-def test_t27_class_ordered_samples_score_like_shuffled_ones() -> None:
+def test_T_27_class_ordered_samples_score_like_shuffled_ones() -> None:
     ordered = one_hot(np.repeat(np.arange(10), 200), 10)
     mean, _ = inception_score(ordered, num_splits=10)
     assert mean > 9.6  # without the shuffle each tenth holds one class and scores 1
@@ -167,12 +167,12 @@ def test_t27_class_ordered_samples_score_like_shuffled_ones() -> None:
     assert inception_score(ordered, 10, shuffle_seed=3) != inception_score(ordered, 10, shuffle_seed=4)
 
 
-def test_t28_probabilities_that_underflow_to_zero_give_no_nan() -> None:
+def test_T_28_probabilities_that_underflow_to_zero_give_no_nan() -> None:
     logits = np.array([[1e30, -1e30, 0.0], [-1e30, 1e30, 0.0]] * 5, dtype=np.float32)
     assert inception_score(logits) == pytest.approx((2.0, 0.0))
 
 
-def test_t28_the_spread_of_one_split_is_zero_and_of_several_the_population_one() -> None:
+def test_T_28_the_spread_of_one_split_is_zero_and_of_several_the_population_one() -> None:
     logits = np.random.default_rng(0).normal(size=(40, 5)) * 3
     assert inception_score(logits, 1)[1] == 0
     order = np.random.RandomState(0).permutation(40)
@@ -191,7 +191,7 @@ def test_logits_that_are_not_finite_are_an_error_not_a_score(bad: float) -> None
 # The metric
 
 
-def test_t29_the_protocol_holds_everything_that_makes_scores_comparable() -> None:
+def test_T_29_the_protocol_holds_everything_that_makes_scores_comparable() -> None:
     assert InceptionScore(num_samples=500, num_splits=5, seed=3).protocol("abc") == {
         "metric": "inception_score",
         "num_samples": 500,

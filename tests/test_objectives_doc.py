@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -54,8 +55,7 @@ def defaults(kind: type[Any]) -> str:
 def proofs_of(name: str) -> list[str]:
     """Tests that use the class: by name in their body or decorators first, then by what their file makes of it."""
     found = []
-    for file in sorted((ROOT / "tests").glob("test_*.py")):
-        tree = ast.parse(file.read_text())
+    for file, tree in parsed_tests():
         tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
         made = {one for node in tree.body if node not in tests and name in names_in(node) for one in defined_by(node)}
         for test in tests:
@@ -65,6 +65,12 @@ def proofs_of(name: str) -> list[str]:
     return [test for _, test in sorted(found, key=lambda pair: pair[0])]
 
 
+@functools.cache
+def parsed_tests() -> list[tuple[Path, ast.Module]]:
+    return [(file, ast.parse(file.read_text())) for file in sorted((ROOT / "tests").glob("test_*.py"))]
+
+
+@functools.cache
 def names_in(node: ast.AST) -> set[str]:
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
 

@@ -154,7 +154,7 @@ def test_starting_twice_makes_one_trial(tmp_path: Path) -> None:
     assert len(search.study.get_trials()) == 1
 
 
-def test_reports_without_a_score_feed_the_rules_and_not_the_values(tmp_path: Path) -> None:
+def test_T_32_losses_feed_the_rules_and_are_never_the_value_that_is_searched(tmp_path: Path) -> None:
     search = opened(tmp_path)
     begin(search, "aa")
     for step in (10, 20, 30):

@@ -390,16 +390,22 @@ def test_weight_decay_is_on_the_weights_of_a_normalised_discriminator_only(
         assert group["weight_decay"] == (decay if matrices == {True} else 0.0)
 
 
-def test_one_update_of_the_discriminator_is_one_step_down_its_gradient(
-    tiny: TrialConfig, tiny_images: ImageSet
+@pytest.mark.parametrize("recipe", [{}, {"constraint": GradientPenalty(), "discriminator.norm": "layer"}])
+def test_T_11_T_12_one_update_of_the_discriminator_is_one_step_down_the_gradient_of_loss_and_penalty(
+    recipe: dict[str, Any], tiny: TrialConfig, tiny_images: ImageSet
 ) -> None:
     # RMSProp's first step from a zero accumulator is lr g / (sqrt((1 - alpha) g^2) + eps)
-    config = override(tiny, {"steps": 1, "discriminator_optimizer": RMSProp(lr=1e-3, alpha=0.75, eps=1e-8)})
+    optimizer = RMSProp(lr=1e-3, alpha=0.75, eps=1e-8)
+    config = override(tiny, {**recipe, "steps": 1, "discriminator_optimizer": optimizer})
     start, (state, _) = fresh(config), run(config, tiny_images)
     g, d = start.generator.train(), start.discriminator.train()
     z = draw_latent(config.latent, 8, stream("cpu", config.seed, "latent", "discriminator", 0))
     real, fake = Batches(tiny_images, 8, config.seed, CPU)[0].x, g(z).detach()
-    config.loss.discriminator(d(real), d(fake)).backward()
+    loss = config.loss.discriminator(d(real), d(fake))
+    if config.constraint is not None:
+        points = stream("cpu", config.seed, "penalty", 0)
+        loss = loss + config.constraint.penalty(lambda x: d(x).score, real, fake, points)
+    loss.backward()
     for before, after in zip(d.parameters(), state.discriminator.parameters(), strict=True):
         assert before.grad is not None
         expected = before - 1e-3 * before.grad / (0.5 * before.grad.abs() + 1e-8)
@@ -465,7 +471,7 @@ def test_the_generator_step_changes_no_gradient_of_the_discriminator(tiny: Trial
     assert step.scalars["penalty"] == pytest.approx(penalty.item(), rel=1e-5)
 
 
-def test_T_14_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, tiny_images: ImageSet) -> None:
+def test_T_14_T_15_the_generator_never_meets_an_unclipped_critic(tiny: TrialConfig, tiny_images: ImageSet) -> None:
     config = override(tiny, {**WGAN, "discriminator_optimizer": RMSProp(lr=0.1)})
     state, largest = fresh(config), []
 
