@@ -11,7 +11,7 @@ import contextlib
 import copy
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,9 @@ from gansweep.randomness import derive_seed, stream
 
 if TYPE_CHECKING:
     from gansweep.trial import Latent, TrialConfig
+
+
+ROLES = ("generator", "discriminator")
 
 
 @dataclass(frozen=True)
@@ -226,11 +229,16 @@ def sample(config: TrialConfig, state: TrainState, num: int, device: torch.devic
     return Samples(torch.cat(samples), labels)
 
 
-def evaluator(state: TrainState) -> Callable[[Tensor], Output]:
-    """The discriminator as a function of real examples, in evaluation mode and without gradients."""
+def evaluator(config: TrialConfig, state: TrainState) -> Callable[[Tensor], Output]:
+    """The discriminator as a function of real examples, in evaluation mode and without gradients.
+
+    A conditional one, which would have to be told the class, says nothing.
+    """
 
     @torch.inference_mode()
     def answer(x: Tensor) -> Output:
+        if config.discriminator.conditional:
+            return Output()
         was_training = state.discriminator.training
         state.discriminator.eval()
         output: Output = state.discriminator(x)
@@ -240,18 +248,42 @@ def evaluator(state: TrainState) -> Callable[[Tensor], Output]:
     return answer
 
 
-def fingerprints(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> dict[str, str]:
+def shared_weights(configs: Iterable[TrialConfig], data: TrainingSet) -> set[str]:
+    """The drawn tensors (two axes and more) that have one name and one shape in all of these trials."""
+    with torch.device("meta"):
+        pairs = [_networks(config, data.shape, data.num_classes) for config in configs]
+    return set.intersection(
+        *(
+            {name for network, role in zip(pair, ROLES, strict=True) for name, _ in _drawn(network, role)}
+            for pair in pairs
+        )
+    )
+
+
+def _drawn(network: nn.Module, role: str) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            yield f"{role}.{name} {tuple(parameter.shape)}", parameter
+
+
+def fingerprints(
+    config: TrialConfig,
+    state: TrainState,
+    data: TrainingSet,
+    device: torch.device,
+    shared: Container[str] | None = None,
+) -> dict[str, str]:
     """Short hashes of the first real batch, the first z and the initial weights, to show that a block is paired.
 
-    Call before training. The weights' hash covers drawn tensors (two axes and more) with their names, of both networks.
+    Call before training. The weights' hash covers the drawn tensors of both networks, or those that are in `shared`.
     """
     first = Batches(data, config.batch_size, config.seed, device)[0].x
     latent = draw_latent(config.latent, config.batch_size, stream(device, config.seed, "latent", "discriminator", 0))
     weights = hashlib.sha256()
-    for role in ("generator", "discriminator"):
-        for name, parameter in getattr(state, role).named_parameters():
-            if parameter.ndim > 1:
-                weights.update(f"{role}.{name}".encode() + parameter.detach().cpu().numpy().tobytes())
+    for role in ROLES:
+        for name, parameter in _drawn(getattr(state, role), role):
+            if shared is None or name in shared:
+                weights.update(name.encode() + parameter.detach().cpu().numpy().tobytes())
     return {
         "fingerprint_data": _digest(first),
         "fingerprint_latent": _digest(latent),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -67,9 +66,9 @@ def subject(data: OpenData, discriminator: Callable[[Tensor], Output]) -> Subjec
     return Subject(torch.zeros(1, 1, 4, 4), None, discriminator, data)
 
 
-def accuracy(data: OpenData, discriminator: Callable[[Tensor], Output], **fields: object) -> float:
+def accuracy(data: OpenData, discriminator: Callable[[Tensor], Output], **fields: object) -> float | None:
     metric = DiscriminatorAccuracy(**fields)  # type: ignore[arg-type]
-    return metric.measure(subject(data, discriminator), metric.load(data, None, CPU))["discriminator_accuracy"]
+    return metric.measure(subject(data, discriminator), metric.load(data, None, CPU)).get("discriminator_accuracy")
 
 
 # What a category means
@@ -156,7 +155,15 @@ def test_codes_are_judged_by_the_first_categorical_one() -> None:
 
 @pytest.mark.parametrize("answer", ["classes", "codes"])
 def test_a_discriminator_without_such_an_answer_has_no_accuracy(answer: str) -> None:
-    assert math.isnan(accuracy(data_of(TRAIN, TEST), lambda x: Output(score=torch.zeros(len(x))), answer=answer))
+    # no score: one that is not a number would be taken for a divergence
+    assert accuracy(data_of(TRAIN, TEST), lambda x: Output(score=torch.zeros(len(x))), answer=answer) is None
+
+
+def test_a_discriminator_that_is_told_the_class_has_no_accuracy(tiny: TrialConfig) -> None:
+    told = {"generator.condition": "input", "discriminator.condition": "input"}
+    config = override(tiny, told)
+    state = TrainState.build(config, shape=(1, 16, 16), num_classes=3, device=CPU)
+    assert accuracy(data_of(TRAIN, TEST), evaluator(config, state)) is None
 
 
 def test_answers_do_not_depend_on_batches_and_leave_the_network_in_training_mode(tiny: TrialConfig) -> None:
@@ -164,7 +171,7 @@ def test_answers_do_not_depend_on_batches_and_leave_the_network_in_training_mode
     config = override(tiny, {"loss": CatGAN(), "discriminator": network})
     state = TrainState.build(config, shape=(1, 16, 16), num_classes=3, device=CPU)
     state.discriminator.train()
-    answers = subject(data_of(TRAIN, TEST), evaluator(state)).answers
+    answers = subject(data_of(TRAIN, TEST), evaluator(config, state)).answers
     images = torch.randint(0, 256, (700, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whole, small = answers(images, CPU).classes, answers(images, CPU, batch_size=7).classes
     assert whole is not None
@@ -191,11 +198,11 @@ def judge(table: dict[int, int]) -> LoadedClassifier:
     )
 
 
-def requested(values: Sequence[int], labels: list[int] | None, table: dict[int, int], num: int) -> float:
+def requested(values: Sequence[int], labels: list[int] | None, table: dict[int, int], num: int) -> float | None:
     samples = torch.from_numpy(grey(values)).float() / 127.5 - 1
     asked = None if labels is None else torch.tensor(labels)
     found = Subject(samples, asked, lambda x: Output(), data_of(TRAIN, TEST))
-    return RequestedLabelAccuracy(num_samples=num).measure(found, judge(table))["requested_label_accuracy"]
+    return RequestedLabelAccuracy(num_samples=num).measure(found, judge(table)).get("requested_label_accuracy")
 
 
 def test_the_share_of_samples_that_show_the_class_asked_for() -> None:
@@ -214,7 +221,7 @@ def test_only_the_first_samples_count() -> None:
 
 
 def test_a_generator_that_is_asked_for_nothing_has_no_such_share() -> None:
-    assert math.isnan(requested([0, 20], None, TRAIN, num=2))
+    assert requested([0, 20], None, TRAIN, num=2) is None
 
 
 def test_real_images_score_the_classifiers_test_accuracy() -> None:

@@ -14,7 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gansweep import Adam, GradientPenalty, Latent, LeastSquares, RMSProp, TrialConfig, Wasserstein, WeightClip
+from gansweep import (
+    SGAN,
+    Adam,
+    CatGAN,
+    GradientPenalty,
+    Latent,
+    LeastSquares,
+    RMSProp,
+    TrialConfig,
+    Wasserstein,
+    WeightClip,
+)
 from gansweep.data.training_set import ImageSet
 from gansweep.parts import override
 from gansweep.randomness import stream
@@ -28,6 +39,7 @@ from gansweep.training import (
     fingerprints,
     labelled_rows,
     sample,
+    shared_weights,
     train,
 )
 
@@ -213,6 +225,24 @@ def test_a_fingerprint_differs_exactly_where_the_arms_do(
 ) -> None:
     one, other = prints(tiny, tiny_images), prints(override(tiny, changes), tiny_images)
     assert {name for name in one if one[name] != other[name]} == differs
+
+
+def test_arms_with_other_heads_are_paired_by_the_weights_that_they_share(
+    tiny: TrialConfig, tiny_images: ImageSet
+) -> None:
+    # SGAN has a class more, so its last layer is another tensor; everything before it is the same
+    arms = [override(tiny, {"loss": loss, "labelled": 8}) for loss in (CatGAN(), SGAN())]
+    shared = shared_weights(arms, tiny_images)
+    assert not [name for name in shared if "classes" in name]
+    assert "discriminator.stages.0.0.weight (2, 1, 5, 5)" in shared
+    one, other = (fingerprints(arm, fresh(arm), tiny_images, CPU, shared) for arm in arms)
+    assert one == other
+    assert prints(arms[0], tiny_images)["fingerprint_init"] != prints(arms[1], tiny_images)["fingerprint_init"]
+    elsewhere = override(arms[1], {"seed": 4})
+    assert (
+        fingerprints(elsewhere, fresh(elsewhere), tiny_images, CPU, shared)["fingerprint_init"]
+        != one["fingerprint_init"]
+    )
 
 
 def test_fingerprints_see_other_images(tiny: TrialConfig, tiny_images: ImageSet) -> None:

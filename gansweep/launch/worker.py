@@ -16,12 +16,13 @@ from typing import Any
 import torch
 
 from gansweep.data.opened import OpenData, open_data
+from gansweep.data.training_set import TrainingSet
 from gansweep.launch.pictures import SAMPLES_SHOWN, picture
 from gansweep.launch.trial_dir import TrialDir, write_atomically
 from gansweep.metrics.subject import Subject
 from gansweep.parts import content_id, describe
 from gansweep.study import Selection
-from gansweep.training import TrainState, evaluator, fingerprints, penalty_parity, sample, train
+from gansweep.training import TrainState, evaluator, fingerprints, penalty_parity, sample, shared_weights, train
 from gansweep.trial import TrialConfig
 
 STATE_EVERY_SECONDS = 10.0
@@ -109,7 +110,7 @@ class Worker:
         data = self._open(config.data)
         training = data.training
         state = TrainState.build(config, shape=training.shape, num_classes=training.num_classes, device=self.device)
-        facts = {"device": _device_name(self.device), **fingerprints(config, state, training, self.device)}
+        facts = {"device": _device_name(self.device), **self._fingerprints(config, assignment, state, training)}
         spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
         why_eager = self._parity(config, state, data)
         note = why_eager and f"{why_eager}; it is computed without torch.compile"
@@ -159,7 +160,7 @@ class Worker:
         started = time.monotonic()
         num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
         drawn = sample(config, state, num, self.device)
-        subject = Subject(drawn.x, drawn.labels, evaluator(state), data)
+        subject = Subject(drawn.x, drawn.labels, evaluator(config, state), data)
         scores: dict[str, float] = {}
         for metric, judge in zip(self.study.metrics, self._load_judges(config.data), strict=True):
             scored = subject.finite or not metric.num_samples
@@ -167,6 +168,14 @@ class Worker:
         write_atomically(directory.path / "samples.png", picture(subject.samples, data))
         spent["evaluate_seconds"] += time.monotonic() - started
         return scores
+
+    def _fingerprints(
+        self, config: TrialConfig, assignment: Assignment, state: TrainState, training: TrainingSet
+    ) -> dict[str, str]:
+        """Those of the trial, with what all arms of its block share of the initial weights."""
+        arms = [self.study.resolve(assignment.factors, arm, assignment.seed) for arm in self.study.arms]
+        block = [arm for arm in arms if arm.data == config.data]
+        return fingerprints(config, state, training, self.device, shared_weights(block, training))
 
     def _parity(self, config: TrialConfig, state: TrainState, data: OpenData) -> str | None:
         """Why the penalty is not compiled though the trial asks for it; found out once for each pair of networks."""

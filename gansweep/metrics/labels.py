@@ -69,9 +69,9 @@ class RequestedLabelAccuracy:
         }
 
     def measure(self, subject: Subject, judge: LoadedClassifier) -> dict[str, float]:
-        """NaN for a generator that is not asked for a class."""
+        """No score for a generator that is not asked for a class."""
         if subject.labels is None:
-            return {self.name: float("nan")}
+            return {}
         given = judge.logits(subject.pixels[: self.num_samples]).argmax(dim=1)
         return {self.name: (given == subject.labels[: self.num_samples]).double().mean().item()}
 
@@ -132,11 +132,11 @@ class DiscriminatorAccuracy:
         }
 
     def measure(self, subject: Subject, judge: torch.device) -> dict[str, float]:
-        """NaN for a discriminator that has no such answer."""
+        """No score for a discriminator that has no such answer, or that has to be told the class."""
         images = subject.data.images
         given = self._categories(subject, images.test_images, judge)
         if given is None:
-            return {self.name: float("nan")}
+            return {}
         if self.matched:
             seen = self._categories(subject, images.train_images, judge)
             assert seen is not None
