@@ -40,7 +40,7 @@ _HOMES = {
     "optimizers": "Adam RMSProp RMSPropTF SGD",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
-    "ScoreCurves Survival",
+    "ScoreCurves Survival Traces",
     "space": "choice integers log_uniform uniform",
     "stability": "BelowScore Collapsed DeadGradient Diverged Exploding",
     "study": "Preset Study",

@@ -288,13 +288,21 @@ def compute(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"seconds_per_step": group["seconds_per_step"].median(), **hours}).reset_index()
 
 
-def score_curves(steps: pd.DataFrame, trials: pd.DataFrame, score: str = "inception_score") -> pd.DataFrame:
-    """Columns arm, step, median, low, high (quartiles), alive, trials: the score over steps per arm.
-
-    A trial that ended before a step without reaching it (diverged, pruned) ranks below every score there, so
-    the curves do not rise because the bad trials left; where a quantile falls among them it is NaN.
-    """
+def score_curves(
+    steps: pd.DataFrame, trials: pd.DataFrame, score: str = "inception_score", lost: float = -np.inf
+) -> pd.DataFrame:
+    """`curves` of a score, where a trial that ended early counts as worse than any: `lost`, -inf or inf."""
     check_protocol(trials, score)
+    return curves(steps, trials, score, lost)
+
+
+def curves(steps: pd.DataFrame, trials: pd.DataFrame, score: str, lost: float = np.nan) -> pd.DataFrame:
+    """Columns arm, step, median, low, high (quartiles), alive, trials: a column of `steps` over steps per arm.
+
+    A trial that ended before a step without reaching it (diverged, pruned) has the value `lost` there: infinite and on
+    the bad side for a score, so that curves do not get better because the bad trials left, and NaN to leave it out.
+    Where a quantile falls among the infinite it is NaN.
+    """
     seen = steps.loc[steps[score].notna(), ["trial", "step", score]]
     if seen.empty:
         return pd.DataFrame(columns=["arm", "step", "median", "low", "high", "alive", "trials"])
@@ -302,7 +310,7 @@ def score_curves(steps: pd.DataFrame, trials: pd.DataFrame, score: str = "incept
     ended = trials.loc[(trials["status"] == "done") | (trials["decision"] == "pruned"), "trial"]
     wide = wide.reindex(wide.index.union(ended, sort=False))
     gone = wide.index.isin(ended)[:, None] & wide.isna().to_numpy() & _after_last(wide)
-    wide = wide.mask(gone, -np.inf)
+    wide = wide.mask(gone, lost)
     arm = trials.set_index("trial")["arm"].reindex(wide.index)
     tables = [_quantiles(wide[(arm == name).to_numpy()]).assign(arm=name) for name in arms_of(trials)]
     found = pd.concat(tables, ignore_index=True)

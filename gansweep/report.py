@@ -155,10 +155,11 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
     """How many cells were drawn from how large a set, and met by which arms."""
     arms = " and ".join(arm_labels(plan).values())
     size = f" from a set of {plan['space_size']:,.0f}" if plan.get("space_size") else ""
-    seeds = f", each with {plan['repeats']} seeds" if plan.get("repeats", 1) > 1 else ""
+    repeats = plan.get("repeats", 1)
     if not plan["factors"]:
-        differ = f"{plan.get('repeats', 1)} cells that differ in their seeds (from {plan['seed']})"
-        return f"{differ}, each trained under {arms}."
+        cells = f"{repeats} cells that differ in their seeds only" if repeats > 1 else "One cell"
+        return f"{cells} (seed {plan['seed']}), trained under {arms}."
+    seeds = f", each with {repeats} seeds" if repeats > 1 else ""
     return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}){seeds}, each trained under {arms}."
 
 

@@ -193,19 +193,58 @@ class ScoreCurves:
         from gansweep import analysis, figures
 
         plan, labels, score = results.plan, arm_labels(results.plan), results.plan["score"]
-        curves = analysis.score_curves(results.steps, results.trials, score)
+        higher = _higher_is_better(plan)
+        lost = float("-inf" if higher else "inf")
+        curves = analysis.score_curves(results.steps, results.trials, score, lost)
         if curves.empty:
             return _nothing(self.title)
-        chosen = results.trials.groupby("arm", sort=False).head(self.single)[["trial", "arm"]]
-        single = results.steps.loc[results.steps[score].notna(), ["trial", "step", score]]
-        single = single.merge(chosen, on="trial").rename(columns={score: "value"})
+        single = _single_runs(results, score, self.single)
         drawn = figures.score_curves(curves, single, list(labels), labels, plan["score_label"])
         text = (
-            "A run that diverged or was pruned ranks below every score from then on, so a curve does not "
-            "rise because the bad runs left it; where more than half of an arm has ended like that, its median stops.",
+            "A run that diverged or was pruned counts as worse than every score from then on, so a curve does not get "
+            "better because the bad runs left it; where more than half of an arm has ended like that, its median stops."
+            + ("" if higher else " Lower is better."),
         )
         caption = f"{plan['score_label']} over generator steps: median and quartiles per arm, and single runs."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
+
+
+def _higher_is_better(plan: Mapping[str, Any]) -> bool:
+    return bool(plan["scores"][0]["higher_is_better"])
+
+
+def _single_runs(results: Results, column: str, num: int) -> pd.DataFrame:
+    """Columns trial, step, value, arm: what the first `num` runs of each arm reported in the column."""
+    chosen = results.trials.groupby("arm", sort=False).head(num)[["trial", "arm"]]
+    single = results.steps.loc[results.steps[column].notna(), ["trial", "step", column]]
+    return single.merge(chosen, on="trial").rename(columns={column: "value"})
+
+
+@part
+class Traces:
+    """Other columns of `steps` over generator steps, such as what an objective records; `single` runs as thin lines."""
+
+    columns: tuple[str, ...]
+    single: int = 30
+    title: str = "What the objective recorded"
+
+    def __post_init__(self) -> None:
+        at_least(self, single=0)
+
+    def render(self, results: Results) -> Section:
+        """A figure per column that any run reported."""
+        from gansweep import analysis, figures
+
+        labels, drawings = arm_labels(results.plan), []
+        for column in self.columns:
+            if column not in results.steps or results.steps[column].isna().all():
+                continue
+            curves = analysis.curves(results.steps, results.trials, column)
+            single, name = _single_runs(results, column, self.single), column.replace("_", " ")
+            drawn = figures.score_curves(curves, single, list(labels), labels, name)
+            caption = f"The {name} over generator steps, means since the last report: median and quartiles per arm."
+            drawings.append(Drawing(figure=drawn, caption=caption))
+        return Section(title=self.title, figures=tuple(drawings)) if drawings else _nothing(self.title)
 
 
 @part

@@ -24,6 +24,7 @@ from gansweep import (
     ScoreCurves,
     StepDecay,
     Study,
+    Traces,
     TrainedClassifier,
     TrialConfig,
 )
@@ -88,7 +89,13 @@ study = Study(
             description="The sizes of the reimplementation, on CIFAR-10. The number of iterations is a free choice."
         ),
     },
-    report=(ScoreCurves(), SampleGrids(per_arm=2), OutcomeFlow(), Confounders()),
+    report=(
+        Traces(columns=("energy_ratio", "balance", "convergence")),
+        ScoreCurves(),
+        SampleGrids(per_arm=2),
+        OutcomeFlow(),
+        Confounders(),
+    ),
     labels={"low": "gamma = 0.3", "middle": "gamma = 0.5", "high": "gamma = 0.7"},
     caveats=("The three values of gamma are a free choice; 0.5 is the reimplementation's.",),
 )

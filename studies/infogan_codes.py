@@ -27,6 +27,7 @@ from gansweep import (
     SampleGrids,
     ScoreCurves,
     Study,
+    Traces,
     TrainedClassifier,
     TrialConfig,
 )
@@ -89,6 +90,13 @@ study = Study(
         ),
         "paper": Preset(description="The published sizes on MNIST: 100 updates in each of 50 epochs."),
     },
-    report=(PairedScores(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
+    report=(
+        PairedScores(),
+        Traces(columns=("mutual_information",)),
+        ScoreCurves(),
+        SampleGrids(per_arm=3),
+        OutcomeFlow(),
+        Confounders(),
+    ),
     labels={"gan": "Plain GAN", "infogan": "InfoGAN"},
 )

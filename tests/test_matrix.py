@@ -110,7 +110,7 @@ GAMES = {
     "hinge": Game(Hinge()),
     "EBGAN": Game(EBGAN()),
     "EBGAN alone": Game(EBGAN(margin=20.0, pulling_away=0.0)),
-    "BEGAN": Game(BEGAN(initial_balance=0.5), {}, ("balance", "convergence")),
+    "BEGAN": Game(BEGAN(initial_balance=0.5), {}, ("balance", "energy_ratio", "convergence")),
     "ACGAN": Game(ACGAN(), {}, ACCURACIES),
     "conditional WGAN": Game(
         ACGAN(adversarial=Wasserstein(), generator_weight=0.1, classify_fakes=False), {}, ACCURACIES

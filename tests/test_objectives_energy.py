@@ -169,7 +169,9 @@ def test_the_balance_does_not_move_where_fakes_have_gamma_times_the_energy_of_re
     objective = began(initial_balance=0.5, rate=1.0, gamma=0.25)
     objective.after_step(energies(4.0, 8.0), energies(1.0, 2.0))
     assert objective.balance.item() == 0.5
-    assert objective.traces(energies(4.0, 8.0), energies(1.0, 2.0))["convergence"].item() == 6
+    traces = objective.traces(energies(4.0, 8.0), energies(1.0, 2.0))
+    assert traces["convergence"].item() == 6
+    assert traces["energy_ratio"].item() == 0.25
 
 
 def test_the_measure_of_convergence_counts_a_gap_of_either_sign() -> None:

@@ -22,6 +22,7 @@ EVERY = (
     sections.PairedScores(),
     sections.FactorEffects(),
     sections.ScoreCurves(),
+    sections.Traces(columns=("loss_generator", "never_reported")),
     sections.OutcomeFlow(),
     sections.Audit(),
     sections.Ranking(resamples=200),
@@ -111,7 +112,7 @@ def test_every_section_figure_and_table_can_be_reached_and_heard(text: str) -> N
     assert all(e.get("scope") in ("row", "col") for e in elements.of("th"))
     assert len(elements.of("caption")) == len(elements.of("table"))
     plots = [e for e in elements.of("div") if e.get("class") == "plot"]
-    assert len(plots) == 7
+    assert len(plots) == 8
     assert all(e.get("role") == "img" and e.get("aria-label") for e in plots)
 
 

@@ -98,8 +98,8 @@ class BEGAN(_Energy):
     L is the reconstruction error. After each iteration k moves by rate * (gamma E L(x) - E L(G(z))) and is cut to
     [0, 1]; it starts at `initial_balance`. So `gamma`, in (0, 1], is the ratio E L(G(z)) / E L(x) at equilibrium: less
     for sharper samples, more for more varied ones; the authors show results for several values. `rate` >= 0 is their
-    lambda_k. Traces: "balance" is k, "convergence" is M_global = E L(x) + |gamma E L(x) - E L(G(z))|, which the authors
-    propose as a measure of convergence (section 3, on the convergence measure).
+    lambda_k. Traces: "balance" is k, "energy_ratio" is E L(G(z)) / E L(x), and "convergence" is M_global = E L(x) +
+    |gamma E L(x) - E L(G(z))|, which the authors propose as a measure of convergence (section 3).
 
     Source: Berthelot et al. 2017, section 3.
     """
@@ -145,9 +145,13 @@ class Balanced(nn.Module, _Energy):
 
     @torch.no_grad()
     def traces(self, real: Output, fake: Output) -> dict[str, Tensor]:
-        """k, and the measure of convergence."""
-        convergence = _energy(real).mean() + self._gap(real, fake).abs()
-        return {"balance": self.balance.clone(), "convergence": convergence}
+        """k, what it controls, and the measure of convergence."""
+        of_real, of_fakes = _energy(real).mean(), _energy(fake).mean()
+        return {
+            "balance": self.balance.clone(),
+            "energy_ratio": of_fakes / of_real.clamp(min=torch.finfo(torch.float32).tiny),
+            "convergence": of_real + self._gap(real, fake).abs(),
+        }
 
     def _gap(self, real: Output, fake: Output) -> Tensor:
         """How far fakes are below their share of the energy: gamma E L(x) - E L(G(z))."""
