@@ -18,6 +18,7 @@ from gansweep.outcomes import (
     Floats,
     arms_of,
     check_protocol,
+    diverged,
     holm,
     outcome_table,
     paired_difference,
@@ -25,6 +26,7 @@ from gansweep.outcomes import (
     rate_of,
     success,
     survival,
+    unanswered,
     wilson,
 )
 from gansweep.parts import misspelt
@@ -47,6 +49,7 @@ __all__ = [
     "score_curves",
     "success",
     "survival",
+    "unanswered",
     "wilson",
 ]
 
@@ -58,11 +61,13 @@ STATUSES = {
     "planned": "not_started",
 }
 FINGERPRINTS = {"data": "fingerprint_data", "latent": "fingerprint_latent", "init": "fingerprint_init"}
-KINDS = {  # the first kind with a word of the field's name wins
-    "critic steps": ("n_critic", "critic_steps"),
+NOTHING_SHARED = "nothing shared"  # in place of a fingerprint of weights, where no tensor is in every arm
+KINDS = {  # the first kind with a word of the field's name wins, so that constraint.allow_batch_norm is no normaliser
+    "critic steps": ("n_critic", "critic_steps", "critic_warmup"),
+    "update order": ("update_order",),
+    "loss": ("loss", "constraint", "objective", "clip"),
     "normaliser": ("norm",),
     "optimiser": ("optim", "adam", "lr", "learning_rate", "betas", "momentum", "rmsprop"),
-    "loss": ("loss", "penalty", "constraint", "objective", "clip"),
 }
 
 
@@ -200,16 +205,17 @@ def _independence(table: pd.DataFrame, seed: int) -> float:
     return float(stats.chi2_contingency(observed, correction=False, method=method).pvalue)
 
 
-def audit(trials: pd.DataFrame, threshold: float, score: str = "inception_score") -> pd.DataFrame:
+def audit(trials: pd.DataFrame, threshold: float | None, score: str = "inception_score") -> pd.DataFrame:
     """How often pruning would have been wrong.
 
     Per rule (and `all rules`) the audited trials that passed the threshold after all.
 
     Columns rule, pruned, audited, known, passed, rate, low, high. `passed` counts audited trials above the
-    threshold; rate = passed / known is the false-prune rate with Wilson's interval.
+    threshold; rate = passed / known is the false-prune rate with Wilson's interval. Without a threshold nothing is
+    known.
     """
     audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
-    passed = success(trials, [threshold], score)[:, 0]
+    passed = np.full(len(trials), np.nan) if threshold is None else success(trials, [threshold], score)[:, 0]
     rule = trials["decision_rule"].astype(object).fillna("unnamed").astype(str)
     rows = []
     for name in ["all rules", *sorted(rule[audited | pruned].unique())]:
@@ -223,17 +229,23 @@ def audit(trials: pd.DataFrame, threshold: float, score: str = "inception_score"
 
 
 def pairing(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row per block: cell, seed, data, latent, init, paired; each yes, no or unknown (no fingerprint)."""
+    """A row per block: cell, seed, data, latent, init, paired; each yes, no or unknown (no fingerprint).
+
+    Where the networks of the arms have no tensor in common, init is "nothing shared" and data and latent decide.
+    """
     blocks = trials.groupby(["cell", "seed"], sort=False)
     arms, answers = trials["arm"].nunique(), {}
     for name, column in FINGERPRINTS.items():
         complete = blocks[column].count() == arms
         same = blocks[column].nunique() == 1
         answers[name] = np.where(blocks[column].nunique() > 1, "no", np.where(complete & same, "yes", "unknown"))
+    unshared = trials[FINGERPRINTS["init"]].astype(object).fillna("").astype(str) == NOTHING_SHARED
+    apart = unshared.groupby([trials["cell"], trials["seed"]], sort=False).any().to_numpy(dtype=bool)
+    answers["init"] = np.where(apart & (answers["init"] != "no"), NOTHING_SHARED, answers["init"])
     frame = blocks.size().reset_index()[["cell", "seed"]].assign(**answers)
     told = frame[list(FINGERPRINTS)]
     frame["paired"] = np.where(
-        (told == "yes").all(axis=1), "yes", np.where((told == "no").any(axis=1), "no", "unknown")
+        told.isin(["yes", NOTHING_SHARED]).all(axis=1), "yes", np.where((told == "no").any(axis=1), "no", "unknown")
     )
     return frame
 
@@ -299,15 +311,15 @@ def score_curves(
 def curves(steps: pd.DataFrame, trials: pd.DataFrame, score: str, lost: float = np.nan) -> pd.DataFrame:
     """Columns arm, step, median, low, high (quartiles), alive, trials: a column of `steps` over steps per arm.
 
-    A trial that ended before a step without reaching it (diverged, pruned) has the value `lost` there: infinite and on
-    the bad side for a score, so that curves do not get better because the bad trials left, and NaN to leave it out.
-    Where a quantile falls among the infinite it is NaN.
+    A trial that diverged or was pruned before a step has the value `lost` there: infinite and on the bad side for a
+    score, so that curves do not get better because the bad trials left, and NaN to leave it out. One that ran on and
+    reported nothing is left out. Where a quantile falls among the infinite it is NaN.
     """
     seen = steps.loc[steps[score].notna(), ["trial", "step", score]]
     if seen.empty:
         return pd.DataFrame(columns=["arm", "step", "median", "low", "high", "alive", "trials"])
     wide = seen.pivot_table(index="trial", columns="step", values=score, aggfunc="last")
-    ended = trials.loc[(trials["status"] == "done") | (trials["decision"] == "pruned"), "trial"]
+    ended = trials.loc[diverged(trials) | (trials["decision"] == "pruned"), "trial"]
     wide = wide.reindex(wide.index.union(ended, sort=False))
     gone = wide.index.isin(ended)[:, None] & wide.isna().to_numpy() & _after_last(wide)
     wide = wide.mask(gone, lost)

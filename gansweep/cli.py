@@ -43,7 +43,7 @@ Data = Annotated[
     str | None,
     typer.Option(
         help="Data set instead of the preset's: digits, mnist, fashion_mnist, cifar10[:FOLDER], parquet:PATH, "
-        "image_folder:PATH, imagenet32:PATH."
+        "image_folder:PATH, imagenet32:PATH, text:PATH."
     ),
 ]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking store instead of HOME/mlflow.db.")]

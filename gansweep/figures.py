@@ -9,6 +9,7 @@ paper.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -173,7 +174,7 @@ def survival_curves(
                 marker={"symbol": f"{marker}-open", "size": 7},
             )
     figure.update_layout(hovermode="x unified", legend={"font": {"size": 12}})
-    return figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%").update_xaxes(hoverformat=".2f")
+    return figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%").update_xaxes(hoverformat=".3g")
 
 
 def _band(x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str, shape: str) -> list[go.Scatter]:
@@ -202,6 +203,7 @@ def paired_scatter(
 ) -> go.Figure:
     """Score of arm B against arm A, a point per cell; trials without a score stand in the grey margin.
 
+    Cells at one point, as with scores that are whole numbers, make it larger, and the hover tells how many they are.
     `scores` as `analysis.paired_scores` returns it; `factors` maps factor columns to their labels for the
     hover.
     """
@@ -224,16 +226,18 @@ def paired_scatter(
     figure.add_shape(type="line", x0=low, y0=low, x1=high, y1=high, line={"color": INK, "width": 1, "dash": "dash"})
     for name, chosen, style in _scatter_groups(scores, arm_a, arm_b, arms, labels):
         part = scores[chosen]
+        alike = part.groupby([arm_a, arm_b], dropna=False)["cell"].transform("size")
         figure.add_scatter(
             x=part[arm_a].fillna(low - margin),
             y=part[arm_b].fillna(low - margin),
             mode="markers",
             name=f"{name} ({len(part)})",
-            marker=style,
-            text=_hover(part, arm_a, arm_b, labels, factors),
+            marker={**style, "size": [9 + 4 * math.log2(cells) for cells in alike]},
+            text=_hover(part.assign(alike=alike), arm_a, arm_b, labels, factors),
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_annotation(x=high, y=low - margin, text="no score", showarrow=False, font={"size": 11})
+    figure.update_layout(legend_itemsizing="constant")
     figure.update_xaxes(range=bounds, constrain="domain")
     return figure.update_yaxes(range=bounds, scaleanchor="x", constrain="domain")
 
@@ -243,16 +247,14 @@ def _scatter_groups(
 ) -> list[tuple[str, pd.Series, dict[str, Any]]]:
     both = scores[arm_a].notna() & scores[arm_b].notna()
     unknown = (scores[f"{arm_a}:state"] == "unknown") | (scores[f"{arm_b}:state"] == "unknown")
-    a_wins, (colour_a, _, mark_a), (colour_b, _, mark_b) = (
-        scores[arm_a] > scores[arm_b],
-        _style(arms, arm_a),
-        _style(arms, arm_b),
-    )
-    base = {"size": 9, "opacity": 0.85, "line": {"width": 1, "color": "rgba(255,255,255,0.7)"}}
-    bare = {"size": 9, "color": INK, "line": {"width": 2}}
+    (colour_a, _, mark_a), (colour_b, _, mark_b) = _style(arms, arm_a), _style(arms, arm_b)
+    a_wins, b_wins = scores[arm_a] > scores[arm_b], scores[arm_b] > scores[arm_a]
+    base = {"opacity": 0.85, "line": {"width": 1, "color": "rgba(255,255,255,0.7)"}}
+    bare = {"color": INK, "line": {"width": 2}}
     return [
-        (f"{labels[arm_b]} higher", both & ~a_wins, {**base, "color": colour_b, "symbol": mark_b}),
+        (f"{labels[arm_b]} higher", both & b_wins, {**base, "color": colour_b, "symbol": mark_b}),
         (f"{labels[arm_a]} higher", both & a_wins, {**base, "color": colour_a, "symbol": mark_a}),
+        ("equal", both & ~a_wins & ~b_wins, {**base, "color": BOTH, "symbol": "hexagon"}),
         ("without a score or pruned", ~both & ~unknown, {**bare, "symbol": "x-thin-open"}),
         ("unknown", unknown, {**bare, "symbol": "circle-open"}),
     ]
@@ -260,13 +262,14 @@ def _scatter_groups(
 
 def _hover(part: pd.DataFrame, arm_a: str, arm_b: str, labels: Labels, factors: Labels) -> list[str]:
     def line(row: dict[str, Any], arm: str) -> str:
-        told = f"{row[arm]:.3f}" if pd.notna(row[arm]) else row[f"{arm}:state"]
+        told = f"{row[arm]:.4g}" if pd.notna(row[arm]) else row[f"{arm}:state"]
         return f"{labels[arm]}: {told}"
 
     return [
         "<br>".join(
             [f"<b>{row['cell']}</b>", line(row, arm_a), line(row, arm_b)]
             + [f"{label}: {row[name]}" for name, label in factors.items() if name in row]
+            + ([f"one of {row['alike']} cells at this point"] if row["alike"] > 1 else [])
         )
         for row in part.to_dict("records")
     ]
@@ -352,7 +355,7 @@ def score_curves(
             mode="lines",
             line={"color": colour, "width": 3, "dash": dash},
             customdata=curve[["alive", "trials"]],
-            hovertemplate="step %{x}: median %{y:.2f}; %{customdata[0]} of %{customdata[1]} with a score",
+            hovertemplate="step %{x}: median %{y:.3g}; %{customdata[0]} of %{customdata[1]} runs",
         )
     return figure
 

@@ -120,7 +120,8 @@ def _uniform(weight: Tensor, deviation: float, generator: torch.Generator) -> No
 class ScaledUniform(_Initialisation):
     """The authors' rule (igul222/nn, the library behind the WGAN-GP studies).
 
-    Uniform with variance 4 / (fan_in + fan_out) for convolutions and 2 / (fan_in + fan_out) for linear layers.
+    Uniform with variance 4 / (fan_in + fan_out) for convolutions and 2 / (fan_in + fan_out) for linear layers. Their
+    residual networks halve the variance of shortcuts and of the generator's last layer, which is not done here.
     """
 
     def draw(self, weight: Tensor, fans: Fans, generator: torch.Generator) -> None:

@@ -69,7 +69,10 @@ def _set(optimizer: torch.optim.Optimizer, name: str, value: float) -> None:
 
 @part
 class Adam(_Optimizer):
-    """Adam (Kingma and Ba 2015). `build(network, normalised)` says whether the network has normalisation layers."""
+    """Adam (Kingma and Ba 2015) in PyTorch's form, which adds eps after the bias correction (TensorFlow 1: before).
+
+    `build(network, normalised)` says whether the network has normalisation layers.
+    """
 
     lr: float = 1e-4
     beta1: float = 0.0

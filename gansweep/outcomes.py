@@ -1,9 +1,10 @@
 """Success and its uncertainty: outcome tables of paired arms, survival curves and rankings.
 
 A trial succeeds at a threshold if it is done and its final score is finite and strictly above it (the rule of
-Gulrajani et al. 2017). A trial that a rule stopped keeps the score it had then; one without a score, as every
-diverged trial, fails at every threshold. A trial that has not ended, or that the machine lost, is unknown: it stays
-in the denominator and widens the bounds `worst` and `best`. Rates are shares in [0, 1]; every interval is 95%.
+Gulrajani et al. 2017). A trial that a rule stopped keeps the score it had then; a diverged one fails at every
+threshold. A trial that has not ended, that the machine lost, or that did not diverge and still has no score, because
+the metric gave no answer or was not asked, is unknown: it stays in the denominator and widens the bounds `worst` and
+`best`. Rates are shares in [0, 1]; every interval is 95%.
 Formulas are statsmodels' and scipy's wherever they have them.
 """
 
@@ -46,10 +47,21 @@ def success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Fl
     """[trials, thresholds]: 1 where the trial succeeds, 0 where it fails, NaN where it is unknown."""
     check_protocol(trials, score)
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
-    known = (trials["status"] == "done").to_numpy(dtype=bool)
+    known = (trials["status"] == "done").to_numpy(dtype=bool) & ~unanswered(trials, score)
     scored = known & np.isfinite(values)
     passed = (values[:, None] > np.asarray(thresholds, dtype=float)) & scored[:, None]
     return np.where(known[:, None], passed.astype(float), np.nan)
+
+
+def unanswered(trials: pd.DataFrame, score: str) -> NDArray[np.bool_]:
+    """[trials]: whether the trial is done, did not diverge and still has no score: what it is worth is not known."""
+    missing = (trials["status"] == "done") & trials[score].isna() & ~diverged(trials)
+    return missing.to_numpy(dtype=bool)
+
+
+def diverged(trials: pd.DataFrame) -> pd.Series:
+    """Whether each trial's verdict is that it diverged; False where there is no verdict."""
+    return trials["verdict"].astype(object).fillna("no verdict").astype(str) == "diverged"
 
 
 def _cube(trials: pd.DataFrame, per_trial: Floats) -> tuple[Floats, pd.DataFrame]:

@@ -106,14 +106,14 @@ def headline(results: Results) -> dict[str, Any]:
         ],
         "cards": {
             "Protocol of the score": _plain(plan.get("protocol", {})),
-            "Data and classifier": _plain({**_named("data", plan), **_named("classifier", plan)}),
+            "Data and judge": _plain({**_named("data", "data", plan), **_named("judge", "classifier", plan)}),
             "Provenance": _plain({"design": plan.get("design_hash"), **plan.get("provenance", {})}),
         },
     }
 
 
-def _named(card: str, plan: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{card} {key}": value for key, value in (plan.get(card) or {}).items()}
+def _named(name: str, card: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name} {key}": value for key, value in (plan.get(card) or {}).items()}
 
 
 def _plain(card: Mapping[str, Any]) -> dict[str, str]:
@@ -147,8 +147,17 @@ def counts_sentence(results: Results) -> str:
     if not all_arms["planned"]:
         return f"{told}. No trial is recorded, so there is nothing to count yet."
     if missing:
-        return f"{told}. The {missing} trials without an outcome count as unknown and widen the bounds."
-    return f"{told}. Every planned trial has an outcome."
+        told += f". The {missing} trials without an outcome count as unknown and widen the bounds"
+    if without := _without_an_answer(results):
+        told += f". {without} done trials that did not diverge have no {results.plan['score_label']}: unknown too"
+    return f"{told}." if missing or without else f"{told}. Every planned trial has an outcome."
+
+
+def _without_an_answer(results: Results) -> int:
+    from gansweep import analysis
+
+    score = results.plan["score"]
+    return int(analysis.unanswered(results.trials, score).sum()) if score in results.trials else 0
 
 
 def design_sentence(plan: Mapping[str, Any]) -> str:
@@ -164,7 +173,9 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
 
 
 def preset_sentence(plan: Mapping[str, Any]) -> str:
-    """Which preset ran, and that a reduced one supports orderings only."""
+    """Which preset ran, if any, and that a reduced one supports orderings only."""
+    if plan["preset"] is None:
+        return "No preset: the study ran as it is declared."
     if plan["preset"] == "paper":
         return f"Preset paper. {plan.get('preset_description', '')} The caveats list what differs from the paper."
     return (
@@ -176,19 +187,26 @@ def preset_sentence(plan: Mapping[str, Any]) -> str:
 
 def pairing_sentence(results: Results) -> str:
     """In how many blocks the arms saw the same data, latents and shared initial weights, by their
-    fingerprints."""
+    fingerprints, and which of these differ elsewhere."""
     from gansweep import analysis
 
     if not len(results.trials):
         return "Pairing: no block is recorded."
-    found = analysis.pairing(results.trials)["paired"].value_counts()
+    if results.trials["arm"].nunique() < 2:
+        return "Pairing: there is only one arm."
+    blocks = analysis.pairing(results.trials)
+    found = blocks["paired"].value_counts()
     yes, no, unknown = (int(found.get(key, 0)) for key in ("yes", "no", "unknown"))
-    told = (
-        f"paired in {yes} of {yes + no + unknown} blocks, by the fingerprints of data order, latents and "
-        "shared initial weights"
-    )
+    apart = int((blocks["init"] == analysis.NOTHING_SHARED).sum())
+    by = "data order and latents" if apart == len(blocks) else "data order, latents and shared initial weights"
+    told = f"paired in {yes} of {len(blocks)} blocks, by the fingerprints of {by}"
+    if apart:
+        told += "; the arms share no initial weights" + ("" if apart == len(blocks) else f" in {apart} blocks")
     if no:
-        told += f"; not paired in {no}, where the same cell was trained on other random numbers"
+        names = {"data": "data order", "latent": "latents", "init": "initial weights"}
+        counted = {name: int((blocks[column] == "no").sum()) for column, name in names.items()}
+        differ = ", ".join(f"{name} in {count}" for name, count in counted.items() if count)
+        told += f"; not paired in {no}: the fingerprints differ for {differ}"
     if unknown:
         told += f"; not known yet in {unknown}"
     return f"The arms are {told}." if yes else f"The arms are not shown to be paired: {told}."

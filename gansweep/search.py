@@ -91,15 +91,18 @@ def _mend(journal: Path) -> None:
 
 
 class Search:
-    """The Optuna study of one run of a study, in a journal file; opening it again goes on with it."""
+    """The Optuna study of one run of a study, in a journal file; opening it again goes on with it.
 
-    def __init__(self, path: Path, name: str, pruner: BasePruner, score: str) -> None:
-        self.score = score
+    `metric` has the name of the score that is searched and says whether higher is better.
+    """
+
+    def __init__(self, path: Path, name: str, pruner: BasePruner, metric: Any) -> None:
+        self.score = metric.name
         _mend(path)
         self.study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(path))),
-            direction="maximize",
+            direction="maximize" if metric.higher_is_better else "minimize",
             pruner=pruner,
             load_if_exists=True,
         )
@@ -111,7 +114,7 @@ class Search:
             self._numbers[trial_id] = frozen.number
             if not frozen.state.is_finished():
                 self._running[trial_id] = Trial(self.study, frozen._trial_id)
-                self._last_step[trial_id] = _last_whole_step(frozen, score)
+                self._last_step[trial_id] = _last_whole_step(frozen, self.score)
 
     def start(
         self, trial_id: str, params: Mapping[str, Any], choices: Mapping[str, Space], arms: Sequence[str]

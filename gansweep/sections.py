@@ -16,13 +16,20 @@ from gansweep.parts import at_least, part
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gansweep.published import PublishedOutcomes
+
 
 def _settled(results: Results) -> bool:
     return bool(len(results.trials) and (results.trials["status"] == "done").any())
 
 
-def _nothing(title: str) -> Section:
-    return Section(title=title, text=("Nothing to show yet: no trial has ended.",))
+NOT_ENDED = "Nothing to show yet: no trial has ended."
+NO_THRESHOLD = "Nothing to show: the study declares no threshold above which a trial succeeds."
+ONE_ARM = "Nothing to show: there is only one arm."
+
+
+def _nothing(title: str, why: str) -> Section:
+    return Section(title=title, text=(why,))
 
 
 @part
@@ -39,21 +46,23 @@ class OutcomeTable:
 
     def render(self, results: Results) -> Section:
         """Counts of blocks per pair of arms and threshold, intervals and exact McNemar tests."""
-        from gansweep import analysis, published, wording
+        from gansweep import analysis, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
-        if not _settled(results) or not thresholds:
-            return _nothing(self.title)
+        if not _settled(results):
+            return _nothing(self.title, NOT_ENDED)
+        if not thresholds:
+            return _nothing(self.title, NO_THRESHOLD)
         if results.trials["arm"].nunique() < 2:
             return Section(title=self.title, text=("An outcome table needs two arms.",))
         table = analysis.outcome_table(results.trials, thresholds, plan["score"])
-        paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
+        paper = _paper(plan) if self.published else None
         figures, tables = [], []
         text = [
             f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a diverged trial "
-            "fails everywhere; one that a rule stopped keeps the score it had then; a trial that has not ended or that "
-            "the machine lost is unknown.",
+            "fails everywhere; one that a rule stopped keeps the score it had then; a trial that has not ended, that "
+            "the machine lost, or that has no score though it did not diverge, is unknown.",
         ]
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
             text.append(wording.finding(pair, labels[a], labels[b]))
@@ -68,6 +77,12 @@ class OutcomeTable:
                 "with another classifier: compare the pattern, not the numbers."
             )
         return Section(title=self.title, text=tuple(text), figures=tuple(figures), tables=tuple(tables))
+
+
+def _paper(plan: Mapping[str, Any]) -> PublishedOutcomes | None:
+    from gansweep import published
+
+    return published.outcomes(plan["study"], tuple(plan["arms"]), plan["score"])
 
 
 def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) -> Drawing:
@@ -96,13 +111,16 @@ class Survival:
 
     def render(self, results: Results) -> Section:
         """One figure; the paper's derived marginals are dotted if the study re-makes its table."""
-        from gansweep import analysis, figures, published
+        from gansweep import analysis, figures
 
         plan, labels = results.plan, arm_labels(results.plan)
         if not _settled(results):
-            return _nothing(self.title)
+            return _nothing(self.title, NOT_ENDED)
+        if not _higher_is_better(plan):
+            why = "lower is better here, and in the share above a value runs without a score would stand as good ones"
+            return _nothing(self.title, f"Nothing to show: {why}.")
         curves = analysis.survival(results.trials, plan["score"], plan["thresholds"], self.resamples)
-        paper = published.outcomes(plan["study"], tuple(plan["arms"])) if self.published else None
+        paper = _paper(plan) if self.published else None
         theirs = paper.survival() if paper else None
         drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs)
         dotted = f" The dotted lines are the marginals derived from {paper.title}." if paper else ""
@@ -126,8 +144,10 @@ class PairedScores:
 
         plan, labels = results.plan, arm_labels(results.plan)
         arms = [arm for arm in labels if arm in set(results.trials["arm"])]
-        if not _settled(results) or len(arms) < 2:
-            return _nothing(self.title)
+        if not _settled(results):
+            return _nothing(self.title, NOT_ENDED)
+        if len(arms) < 2:
+            return _nothing(self.title, ONE_ARM)
         factors = {name: str(f.get("label", name)) for name, f in plan["factors"].items()}
         scores = analysis.paired_scores(results.trials, plan["score"], list(factors))
         drawings = tuple(
@@ -156,13 +176,17 @@ class FactorEffects:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if not _settled(results) or not plan["factors"]:
-            return _nothing(self.title)
-        declared = sorted(plan["thresholds"]) or [0.0]
+        if not _settled(results):
+            return _nothing(self.title, NOT_ENDED)
+        if not plan["factors"]:
+            return _nothing(self.title, "Nothing to show: the study draws no factor.")
+        declared = sorted(plan["thresholds"])
+        if not declared and self.threshold is None:
+            return _nothing(self.title, NO_THRESHOLD)
         threshold = declared[len(declared) // 2] if self.threshold is None else self.threshold
         effects = analysis.factor_effects(results.trials, plan["factors"], threshold, plan["score"])
         if effects.empty:
-            return _nothing(self.title)
+            return _nothing(self.title, "Nothing to show: the trials name the level of no factor.")
         text = (
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
             "independently for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
@@ -197,7 +221,7 @@ class ScoreCurves:
         lost = float("-inf" if higher else "inf")
         curves = analysis.score_curves(results.steps, results.trials, score, lost)
         if curves.empty:
-            return _nothing(self.title)
+            return _nothing(self.title, f"Nothing to show yet: no run has reported {score}.")
         single = _single_runs(results, score, self.single)
         drawn = figures.score_curves(curves, single, list(labels), labels, plan["score_label"])
         text = (
@@ -244,7 +268,9 @@ class Traces:
             drawn = figures.score_curves(curves, single, list(labels), labels, name)
             caption = f"The {name} over generator steps, means since the last report: median and quartiles per arm."
             drawings.append(Drawing(figure=drawn, caption=caption))
-        return Section(title=self.title, figures=tuple(drawings)) if drawings else _nothing(self.title)
+        if not drawings:
+            return _nothing(self.title, f"Nothing to show yet: no run has reported {' or '.join(self.columns)}.")
+        return Section(title=self.title, figures=tuple(drawings))
 
 
 @part
@@ -288,8 +314,10 @@ class Ranking:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if not _settled(results) or not plan["thresholds"]:
-            return _nothing(self.title)
+        if not _settled(results):
+            return _nothing(self.title, NOT_ENDED)
+        if not plan["thresholds"]:
+            return _nothing(self.title, NO_THRESHOLD)
         found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)
         shown = found.assign(arm=found["arm"].map(labels))[["arm"]]
         shown["mean success rate"] = [
@@ -308,7 +336,8 @@ class Ranking:
 class Audit:
     """How often the pruning rules would have been wrong: audited trials that passed `threshold` after all.
 
-    The default is the study's lowest threshold above 1, which every Inception Score of a finite run exceeds.
+    The default is the study's lowest threshold; of those for an Inception Score the lowest above 1, the least there is.
+    Without any, the trials are counted and no rate is given.
     """
 
     threshold: float | None = None
@@ -319,22 +348,26 @@ class Audit:
         from gansweep import analysis, wording
 
         plan, trials = results.plan, results.trials
-        above = [t for t in plan["thresholds"] if t > 1]
-        threshold = self.threshold if self.threshold is not None else min(above, default=1.0)
+        declared = [t for t in plan["thresholds"] if t > 1 or plan["score"] != "inception_score"]
+        threshold = self.threshold if self.threshold is not None else min(declared, default=None)
         found = analysis.audit(trials, threshold, plan["score"]) if len(trials) else None
         if found is None or not found[["pruned", "audited"]].to_numpy().any():
             return Section(title=self.title, text=("No trial was pruned.",))
-        shown = found[["rule", "pruned", "audited", "passed"]].assign(
-            rate=[wording.with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
-        )
-        text = (
+        shown, caption = found[["rule", "pruned", "audited"]], "Pruned and audited trials per rule"
+        told = (
             "A trial that a rule stopped keeps the score it had then. A random share of the trials that a rule would "
-            f"have stopped ran to the end instead; those whose score then exceeded {threshold:g} show how often the "
-            "rule would have been wrong.",
+            "have stopped ran to the end instead"
         )
-        shown = shown.rename(columns={"passed": "audited and passed", "rate": "false-prune rate"})
-        table = Table(shown=shown, caption="Pruned and audited trials per rule (95% Wilson interval).", numbers=found)
-        return Section(title=self.title, text=text, tables=(table,))
+        if threshold is None:
+            above = " above 1" if plan["thresholds"] else ""
+            told += f". The study declares no threshold{above}, so how often a rule would have been wrong is not said."
+        else:
+            told += f"; those whose score then exceeded {threshold:g} show how often the rule would have been wrong."
+            rates = [wording.with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
+            shown = shown.assign(**{"audited and passed": found["passed"], "false-prune rate": rates})
+            caption += " (95% Wilson interval)"
+        table = Table(shown=shown, caption=f"{caption}.", numbers=found)
+        return Section(title=self.title, text=(told,), tables=(table,))
 
 
 @part
@@ -394,14 +427,15 @@ def _pictures(results: Results, arm: str, label: str, number: int) -> list[Pictu
     if score not in trials.columns:
         return []
     ended = trials[(trials["arm"] == arm) & (trials["status"] == "done")]
-    ranked = ended.sort_values(score, ascending=False, na_position="last", kind="stable").to_dict("records")
+    rising = not _higher_is_better(results.plan)
+    ranked = ended.sort_values(score, ascending=rising, na_position="last", kind="stable").to_dict("records")
     places = sorted({round(i * (len(ranked) - 1) / max(number - 1, 1)) for i in range(number)}) if ranked else []
     found = []
     for place in places:
         row = ranked[place]
         if (png := results.samples(row["trial"])) is not None:
             where = "best" if place == 0 else "last" if place == len(ranked) - 1 else f"rank {place + 1}"
-            told = f"{row[score]:.2f}" if row[score] == row[score] else "no score"
+            told = f"{row[score]:.3g}" if row[score] == row[score] else "no score"
             caption = f"{label}, {where} of {len(ranked)}: {told}, {row['verdict'] or 'no verdict'} ({row['cell']})"
             found.append(Picture(png=png, caption=caption))
     return found

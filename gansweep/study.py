@@ -98,6 +98,7 @@ class Study:
             raise ValueError(f"Study.audit_fraction = {self.audit_fraction} must lie in [0, 1]")
         if not self.metrics:
             raise ValueError("Study.metrics is empty: a study needs at least one score")
+        self._check_scores()
         owners = self._owners()
         self._check_arms()
         for name, preset in self.presets.items():
@@ -127,6 +128,31 @@ class Study:
             if name not in known:
                 raise misspelt("label", name, known)
 
+    def _check_scores(self) -> None:
+        """Refuse two metrics with one column, rules on a score that there is not, and thresholds upside down."""
+        for where, metrics, rules in [
+            ("", self.metrics, self.rules),
+            *(
+                (f"preset {name!r}: ", p.metrics or self.metrics, p.rules or self.rules)
+                for name, p in self.presets.items()
+            ),
+        ]:
+            columns = [column for metric in metrics for column in metric.columns]
+            if len(columns) > len(set(columns)):
+                twice = next(column for column in columns if columns.count(column) > 1)
+                raise ValueError(f"{where}two metrics give the score {twice!r}")
+            falling = [metric.name for metric in metrics if not metric.higher_is_better]
+            for rule in rules:
+                score = getattr(rule, "score", columns[0])
+                if score not in columns:
+                    raise misspelt(f"{where}{type(rule).__name__}.score =", score, columns)
+                if score in falling and hasattr(rule, "score"):
+                    raise ValueError(
+                        f"{where}{type(rule).__name__} is for scores of which more is better, not {score!r}"
+                    )
+            if self.thresholds and metrics[0].name in falling:
+                raise ValueError(f"{where}thresholds are for scores of which more is better, not {metrics[0].name!r}")
+
     def _owners(self) -> dict[str, str]:
         """Who sets each field that the baseline leaves to others; two owners of one field are refused."""
         claims = {"the plan": {"seed"}, "the space": set(self.space)}
@@ -142,6 +168,8 @@ class Study:
 
     def _check_arms(self) -> None:
         """Refuse an axis without arms, fields that do not exist, and arms that are the same trial."""
+        if not self.axes:
+            raise ValueError("Study.axes is empty: a study needs at least one axis with an arm")
         for axis, arms in self.axes.items():
             if not arms:
                 raise ValueError(f"axis {axis!r} has no arm")
@@ -241,9 +269,12 @@ class Study:
                 f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space"
             )
         drawn = draw_cells(self.space, self.draws, seed=self.seed)
-        width = max(3, len(str(len(drawn) * self.repeats - 1)))
+        # what is resampled is a cell: a draw with all its seeds, or, where there is one draw only, a seed
+        num_cells = len(drawn) if len(drawn) > 1 else self.repeats
+        width = max(3, len(str(num_cells - 1)))
         trials: list[PlannedTrial] = []
-        for number, (factors, repeat) in enumerate(itertools.product(drawn, range(self.repeats))):
+        for (draw, factors), repeat in itertools.product(enumerate(drawn), range(self.repeats)):
+            number = draw if len(drawn) > 1 else repeat
             # the first has the seed it would have alone, so that further repeats can be added
             seed = derive_seed(self.seed, "cell", content_id(factors), *([repeat] if repeat else []), bits=31)
             for arm in self.arms:

@@ -142,7 +142,7 @@ def draw_latent(latent: Latent, num: int, generator: torch.Generator) -> Tensor:
     if latent.total == latent.size:
         return noise
     values = [torch.randint(k, (num,), generator=generator, device=device) for k in latent.categorical]
-    # not F.one_hot, which reads the values back to check them
+    # not F.one_hot, which on some devices reads the values back to check them
     hot = [torch.eye(k, device=device)[value] for value, k in zip(values, latent.categorical, strict=True)]
     continuous = torch.rand(num, latent.continuous, generator=generator, device=device) * 2 - 1
     return torch.cat([noise, *hot, continuous], dim=1)
@@ -186,7 +186,9 @@ class Batches:
         if epoch != self._epoch:
             order = torch.randperm(self.num_rows, generator=stream("cpu", self.seed, self.purpose, epoch))
             order = order if self.chosen is None else self.chosen[order]
-            self._epoch, self._order = epoch, order.to(self.device)
+            if self.device.type == "cuda":  # from pinned memory the host need not wait for the copy
+                order = order.pin_memory()
+            self._epoch, self._order = epoch, order.to(self.device, non_blocking=True)
         return self.data.rows(self._order[index * self.batch_size : (index + 1) * self.batch_size])
 
 
@@ -230,15 +232,11 @@ def sample(config: TrialConfig, state: TrainState, num: int, device: torch.devic
 
 
 def evaluator(config: TrialConfig, state: TrainState) -> Callable[[Tensor], Output]:
-    """The discriminator as a function of real examples, in evaluation mode and without gradients.
-
-    A conditional one, which would have to be told the class, says nothing.
-    """
+    """The discriminator, unless it is conditional, as a function of real examples, in evaluation mode."""
 
     @torch.inference_mode()
     def answer(x: Tensor) -> Output:
-        if config.discriminator.conditional:
-            return Output()
+        assert not config.discriminator.conditional
         was_training = state.discriminator.training
         state.discriminator.eval()
         output: Output = state.discriminator(x)
@@ -263,7 +261,9 @@ def shared_weights(configs: Iterable[TrialConfig], data: TrainingSet) -> set[str
 def _drawn(network: nn.Module, role: str) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1:
-            yield f"{role}.{name} {tuple(parameter.shape)}", parameter
+            # the weight behind a spectral norm is drawn like one without
+            plain = name.replace(".parametrizations.weight.original", ".weight")
+            yield f"{role}.{plain} {tuple(parameter.shape)}", parameter
 
 
 def fingerprints(
@@ -287,7 +287,7 @@ def fingerprints(
     return {
         "fingerprint_data": _digest(first),
         "fingerprint_latent": _digest(latent),
-        "fingerprint_init": weights.hexdigest()[:12],
+        "fingerprint_init": weights.hexdigest()[:12] if shared is None or shared else "nothing shared",
     }
 
 
@@ -350,14 +350,14 @@ def train(
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.autocast == "bf16")
     simultaneous = config.update_order == "simultaneous"
 
-    def fakes(num: int, role: str, position: int) -> tuple[Tensor, Tensor | None, Tensor]:
-        """z, the classes that are asked for, and G(z)."""
+    def fakes(num: int, role: str, position: int, asked: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """z, the classes that are asked for (without `asked` they are drawn), and G(z)."""
         z = draw_latent(latent, num, stream(device, seed, "latent", role, position))
         if not config.generator.conditional:
             return z, None, generator(z)
-        asked = torch.randint(
-            state.num_classes, (num,), generator=stream(device, seed, "labels", role, position), device=device
-        )
+        if asked is None:
+            drawn = stream(device, seed, "labels", role, position)
+            asked = torch.randint(state.num_classes, (num,), generator=drawn, device=device)
         return z, asked, generator(z, asked)
 
     def judge(x: Tensor, classes: Tensor | None) -> Output:
@@ -372,7 +372,8 @@ def train(
         with _own_dropout(config, device, "discriminator", position):
             with half:
                 with torch.no_grad():
-                    z, asked, fake = fakes(config.batch_size, "discriminator", position)
+                    # for the classes of the real batch, so that a point between the two belongs to one class
+                    z, asked, fake = fakes(config.batch_size, "discriminator", position, batch.labels)
                 real_output = judge(batch.x, batch.labels)
                 fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))
                 known_output = judge(*labelled[position]) if labelled is not None else None

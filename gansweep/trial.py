@@ -7,6 +7,18 @@ from typing import Any
 from gansweep.initialisation import ScaledUniform
 from gansweep.parts import at_least, content_id, flatten, is_part, one_of, part
 
+# what a part must have to stand in a field: a discriminator for a generator is found out before any work
+ABILITIES = {
+    "data": "name",
+    "generator": "conditional",
+    "discriminator": "uses_batch_norm",
+    "loss": "heads",
+    "constraint": "after_step",
+    "generator_optimizer": "adjust",
+    "discriminator_optimizer": "adjust",
+    "latent": "total",
+    "initialisation": "apply",
+}
 UPDATE_ORDERS = ("discriminator_first", "generator_first", "simultaneous")
 
 
@@ -99,18 +111,11 @@ class TrialConfig:
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay!r} must lie between 0 and 1, or be None")
-        for name in (
-            "data",
-            "generator",
-            "discriminator",
-            "loss",
-            "generator_optimizer",
-            "discriminator_optimizer",
-            "initialisation",
-        ):
-            if not is_part(getattr(self, name)):
+        for name, ability in ABILITIES.items():
+            value = getattr(self, name)
+            if not (is_part(value) and hasattr(value, ability)) and not (name == "constraint" and value is None):
                 raise ValueError(
-                    f"TrialConfig.{name} = {getattr(self, name)!r} must be a part, such as those in gansweep"
+                    f"TrialConfig.{name} = {value!r} must be a part with `{ability}`, such as those in gansweep"
                 )
         if self.discriminator.conditional and not self.generator.conditional:
             raise ValueError("the discriminator sees labels that the generator does not: set generator.condition too")

@@ -162,6 +162,8 @@ study = Study(
         "The networks are a common DCGAN and not those of each paper; CGAN's are fully connected and train with SGD.",
         "CGAN is trained with the generator's loss that does not saturate.",
         "WGAN-GP's critic has layer norm and makes five updates per iteration: iterations are equal, compute is not.",
+        "The conditional WGAN-GP has the class weights of appendix F; its optimiser is Algorithm 1's, without that "
+        "appendix's decay and doubled generator batch.",
         "The label enters where an arm says it does, so the discriminators differ in one input or one head.",
     ),
 )

@@ -43,7 +43,7 @@ def make(store: str, tmp_path: Path) -> Iterator[Make]:
         card |= {"launch_id": tmp_path.name, "factors": {}, "trials": trials}
         (tmp_path / "trials").mkdir(exist_ok=True)
         recorders.append(Recorder(store, tmp_path, card))
-        search = Search(tmp_path / "optuna.journal", "tiny", VerdictPruner(*study.rules), "inception_score")
+        search = Search(tmp_path / "optuna.journal", "tiny", VerdictPruner(*study.rules), study.metrics[0])
         return Driver(plan, tmp_path, search, recorders[-1], "protocol")
 
     yield build

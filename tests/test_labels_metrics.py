@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gansweep import ACGAN, CatGAN, MLPDiscriminator
+from gansweep import ACGAN, CatGAN, InfoGAN, Latent, MLPDiscriminator
 from gansweep.data.cache import Images
 from gansweep.data.densities import SwissRoll
 from gansweep.data.opened import OpenData, open_data
@@ -66,9 +65,9 @@ def subject(data: OpenData, discriminator: Callable[[Tensor], Output]) -> Subjec
     return Subject(torch.zeros(1, 1, 4, 4), None, discriminator, data)
 
 
-def accuracy(data: OpenData, discriminator: Callable[[Tensor], Output], **fields: object) -> float | None:
+def accuracy(data: OpenData, discriminator: Callable[[Tensor], Output], **fields: object) -> float:
     metric = DiscriminatorAccuracy(**fields)  # type: ignore[arg-type]
-    return metric.measure(subject(data, discriminator), metric.load(data, None, CPU)).get("discriminator_accuracy")
+    return metric.measure(subject(data, discriminator), metric.load(data, None, CPU))["discriminator_accuracy"]
 
 
 # What a category means
@@ -154,16 +153,15 @@ def test_codes_are_judged_by_the_first_categorical_one() -> None:
 
 
 @pytest.mark.parametrize("answer", ["classes", "codes"])
-def test_a_discriminator_without_such_an_answer_has_no_accuracy(answer: str) -> None:
-    # no score: one that is not a number would be taken for a divergence
-    assert accuracy(data_of(TRAIN, TEST), lambda x: Output(score=torch.zeros(len(x))), answer=answer) is None
+def test_a_discriminator_without_such_an_answer_is_refused(answer: str, tiny: TrialConfig) -> None:
+    with pytest.raises(ValueError, match=f"discriminator_accuracy of {answer} needs an objective .* NonSaturating"):
+        DiscriminatorAccuracy(answer=answer).check(tiny, data_of(TRAIN, TEST))
 
 
-def test_a_discriminator_that_is_told_the_class_has_no_accuracy(tiny: TrialConfig) -> None:
-    told = {"generator.condition": "input", "discriminator.condition": "input"}
-    config = override(tiny, told)
-    state = TrainState.build(config, shape=(1, 16, 16), num_classes=3, device=CPU)
-    assert accuracy(data_of(TRAIN, TEST), evaluator(config, state)) is None
+def test_a_discriminator_that_names_classes_or_codes_is_taken(tiny: TrialConfig) -> None:
+    DiscriminatorAccuracy().check(override(tiny, {"loss": CatGAN()}), data_of(TRAIN, TEST))
+    coded = override(tiny, {"loss": InfoGAN(), "latent": Latent(size=4, categorical=(3,))})
+    DiscriminatorAccuracy(answer="codes").check(coded, data_of(TRAIN, TEST))
 
 
 def test_answers_do_not_depend_on_batches_and_leave_the_network_in_training_mode(tiny: TrialConfig) -> None:
@@ -198,11 +196,11 @@ def judge(table: dict[int, int]) -> LoadedClassifier:
     )
 
 
-def requested(values: Sequence[int], labels: list[int] | None, table: dict[int, int], num: int) -> float | None:
+def requested(values: Sequence[int], labels: list[int] | None, table: dict[int, int], num: int) -> float:
     samples = torch.from_numpy(grey(values)).float() / 127.5 - 1
     asked = None if labels is None else torch.tensor(labels)
     found = Subject(samples, asked, lambda x: Output(), data_of(TRAIN, TEST))
-    return RequestedLabelAccuracy(num_samples=num).measure(found, judge(table)).get("requested_label_accuracy")
+    return RequestedLabelAccuracy(num_samples=num).measure(found, judge(table))["requested_label_accuracy"]
 
 
 def test_the_share_of_samples_that_show_the_class_asked_for() -> None:
@@ -220,8 +218,10 @@ def test_only_the_first_samples_count() -> None:
     assert requested([0, 20, 40, 40], [0, 1, 0, 0], TRAIN, num=2) == 1.0
 
 
-def test_a_generator_that_is_asked_for_nothing_has_no_such_share() -> None:
-    assert requested([0, 20], None, TRAIN, num=2) is None
+def test_a_generator_that_is_asked_for_nothing_is_refused(tiny: TrialConfig) -> None:
+    with pytest.raises(ValueError, match=r"needs a generator that is asked for a class: set generator\.condition"):
+        RequestedLabelAccuracy().check(tiny, data_of(TRAIN, TEST))
+    RequestedLabelAccuracy().check(override(tiny, {"generator.condition": "input"}), data_of(TRAIN, TEST))
 
 
 def test_real_images_score_the_classifiers_test_accuracy() -> None:
@@ -243,10 +243,10 @@ def test_a_conditional_generator_is_asked_for_every_class_in_turn(tiny: TrialCon
 
 
 @pytest.mark.parametrize("metric", [RequestedLabelAccuracy(), DiscriminatorAccuracy()], ids=repr)
-def test_points_have_no_such_score(metric: RequestedLabelAccuracy | DiscriminatorAccuracy, tmp_path: Path) -> None:
+def test_points_have_no_such_score(metric: RequestedLabelAccuracy | DiscriminatorAccuracy, tiny: TrialConfig) -> None:
     points = open_data(SwissRoll(), None, CPU)
-    with pytest.raises(ValueError, match=f"{metric.name} needs images, and swiss_roll are none"):
-        metric.prepare(points, tmp_path, "cpu", print)
+    with pytest.raises(ValueError, match=f"{metric.name} needs images, and swiss_roll has none"):
+        metric.check(tiny, points)
 
 
 def test_a_protocol_names_everything_that_the_score_depends_on() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gansweep.losses.conditional import ACGAN
 from gansweep.losses.objective import Objective
 from gansweep.losses.objectives import (
     Hinge,
@@ -200,6 +201,7 @@ def test_whether_the_pearson_condition_holds_is_recorded_with_the_fields(tiny: T
     assert pearson["loss.is_pearson"] is True
     assert binary["loss.is_pearson"] is False
     assert "loss.is_pearson" not in tiny.flat()
+    assert ACGAN(adversarial=LeastSquares(a=-1.0, b=1.0, c=0.0)).facts() == {"adversarial.is_pearson": True}
 
 
 # Wasserstein

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from gansweep.data.opened import OpenData, open_data
 from gansweep.metrics.modes import ModeCoverage
 from gansweep.metrics.subject import Subject
 from gansweep.outputs import Output
+from gansweep.trial import TrialConfig
 
 # four modes at (1, 0), (0, 1), (-1, 0) and (0, -1)
 CROSS = GaussianRing(num_modes=4, radius=1.0, std=0.1, divisor=1.0)
@@ -88,10 +88,10 @@ def test_only_the_first_samples_count() -> None:
         metric.score(at((1, 0)), CROSS)
 
 
-def test_a_density_without_modes_is_refused_before_training(tmp_path: Path) -> None:
+def test_a_density_without_modes_is_refused_before_training(tiny: TrialConfig) -> None:
     data = open_data(SwissRoll(), None, "cpu")
     with pytest.raises(ValueError, match="needs a mixture, as GaussianRing is, and SwissRoll has no modes"):
-        ModeCoverage().prepare(data, tmp_path, "cpu", print)
+        ModeCoverage().check(tiny, data)
 
 
 def test_the_reference_is_what_real_points_get() -> None:

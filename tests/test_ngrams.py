@@ -19,6 +19,7 @@ from gansweep.data.training_set import TextSet
 from gansweep.metrics.ngrams import Counts, NGramDivergence, js_divergence, ngram_counts
 from gansweep.metrics.subject import Subject
 from gansweep.outputs import Output
+from gansweep.trial import TrialConfig
 
 SYMBOLS = "?`abcd"
 
@@ -167,10 +168,10 @@ def test_a_text_is_prepared_referred_to_and_measured() -> None:
     assert metric.measure(Subject(held_out, None, lambda x: Output(), data), judge) == floor
 
 
-def test_data_that_are_no_text_are_refused_before_training() -> None:
+def test_data_that_are_no_text_are_refused_before_training(tiny: TrialConfig) -> None:
     data = open_data(GaussianRing(), None, "cpu")
-    with pytest.raises(ValueError, match="js_4 needs text, and gaussian_ring is none"):
-        NGramDivergence().prepare(data, Path(), "cpu", print)
+    with pytest.raises(ValueError, match="js_4 needs text, and gaussian_ring is none: use another metric"):
+        NGramDivergence().check(tiny, data)
 
 
 def test_samples_of_another_shape_or_too_few_are_refused() -> None:

@@ -13,7 +13,17 @@ import pytest
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
-from gansweep import Collapsed, DeadGradient, Diverged, choice, integers, log_uniform, uniform
+from gansweep import (
+    Collapsed,
+    DeadGradient,
+    Diverged,
+    InceptionScore,
+    NGramDivergence,
+    choice,
+    integers,
+    log_uniform,
+    uniform,
+)
 from gansweep.search import Search, VerdictPruner, draw_cells, ending
 
 SPACE = {"depth": choice(4, 8, 12), "width": integers(1, 4), "norm": choice(True, False)}  # 24 cells
@@ -120,7 +130,7 @@ def test_the_reported_value_can_be_another_score() -> None:
 
 
 def opened(path: Path, pruner: BasePruner | None = None) -> Search:
-    return Search(path / "journal", "run", pruner or VerdictPruner(*RULES), "inception_score")
+    return Search(path / "journal", "run", pruner or VerdictPruner(*RULES), InceptionScore())
 
 
 def begin(search: Search, trial: str, depth: int = 4, arm: str = "gan") -> None:
@@ -293,3 +303,11 @@ def test_a_stock_median_pruner_works_here(tmp_path: Path) -> None:
     begin(search, "best")
     search.report("best", row(10, 7.0))
     assert not search.would_prune("best")
+
+
+def test_a_score_of_which_less_is_better_is_minimised(tmp_path: Path) -> None:
+    directions = {
+        metric.name: Search(tmp_path / metric.name, "run", VerdictPruner(*RULES), metric).study.direction.name
+        for metric in (InceptionScore(), NGramDivergence())
+    }
+    assert directions == {"inception_score": "MAXIMIZE", "js_4": "MINIMIZE"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 
 from gansweep import (
     Adam,
+    BelowScore,
+    Collapsed,
     DCGANDiscriminator,
     Diverged,
     GradientPenalty,
     InceptionScore,
     LeastSquares,
+    NGramDivergence,
     NonSaturating,
     Preset,
     Study,
@@ -196,6 +200,32 @@ def test_resolving_puts_the_arm_the_cell_and_the_seed_on_the_baseline(
         "seed",
     }
     assert (config.seed, config.generator.depth, config.n_critic) == (9, 12, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"metrics": (InceptionScore(), InceptionScore(num_samples=50))},
+            "two metrics give the score 'inception_score'",
+        ),
+        ({"rules": (BelowScore(score="inception_scor"),)}, "did you mean 'inception_score'?"),
+        (
+            {"metrics": (NGramDivergence(),), "rules": (), "thresholds": (0.5,)},
+            "thresholds are for scores of which more",
+        ),
+        (
+            {"metrics": (NGramDivergence(),), "rules": (Collapsed(score="js_4"),)},
+            "Collapsed is for scores of which more",
+        ),
+        ({"axes": {}}, "axes is empty"),
+    ],
+)
+def test_scores_and_what_is_said_of_them_must_agree(
+    changes: dict[str, Any], words: str, declared: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Study(**{**declared, "presets": {}, **changes})
 
 
 def test_an_unknown_arm_is_no_trial(declared: dict[str, Any]) -> None:
@@ -437,15 +467,14 @@ def test_the_arms_of_a_planned_block_share_all_fingerprints(arch_robustness: Stu
         assert len({block[0][name] for block in blocks.values()}) == len(blocks) == 2
 
 
-def test_repeats_are_cells_of_one_draw_that_differ_in_their_seed_only(declared: dict[str, Any]) -> None:
+def test_repeats_are_further_seeds_of_a_draw(declared: dict[str, Any]) -> None:
     once, thrice = Study(**declared).plan(), Study(**{**declared, "repeats": 3}).plan()
     assert len(thrice) == 3 * len(once)
-    blocks: dict[str, list[Any]] = {}
+    seeds: dict[str, set[int]] = {}
     for trial in thrice:
-        blocks.setdefault(trial.cell, []).append(trial)
-    assert len(blocks) == 3 * len({trial.cell for trial in once})
-    assert all(len({trial.config.seed for trial in block}) == 1 for block in blocks.values())
-    assert len({block[0].config.seed for block in blocks.values()}) == len(blocks)
+        seeds.setdefault(trial.cell, set()).add(trial.config.seed)
+    # a cell, which is what statistics resample, is a draw with all its seeds
+    assert {cell: len(of_cell) for cell, of_cell in seeds.items()} == {trial.cell: 3 for trial in once}
     # the first repeat is the trial that there was without repeats, so that some can be added
     assert {trial.id for trial in once} < {trial.id for trial in thrice}
 

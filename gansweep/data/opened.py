@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from gansweep.data.cache import Images, open_images, prepare
 from gansweep.data.image_source import ImageSource
+from gansweep.data.text import TextFile
 from gansweep.data.training_set import ImageSet, TrainingSet
 
 
@@ -35,17 +37,22 @@ class OpenData:
 
 
 def prepare_data(part: Any, cache: Path, *, verify: bool = True) -> Path | None:
-    """Decode a set of images into the cache unless it is there; other sets need no preparation: None.
+    """Decode a set of images into the cache unless it is there, or find a text file; a density needs nothing: None.
 
     `ValueError` names what is missing or damaged.
     """
+    if isinstance(part, TextFile):
+        return Path(part.path).resolve()  # workers may be in another folder
     return prepare(part, cache, verify=verify) if isinstance(part, ImageSource) else None
 
 
 def open_data(part: Any, path: Path | None, device: torch.device | str) -> OpenData:
     """Open what `prepare_data` returned."""
-    if path is None:
+    if isinstance(part, TextFile):
+        part = dataclasses.replace(part, path=str(path))
+    if not isinstance(part, ImageSource):
         return OpenData(part, part.name, part.content(), part.open(device))
+    assert path is not None
     images = open_images(path)
     training = ImageSet(
         torch.from_numpy(images.train_images).to(device),

@@ -33,6 +33,8 @@ _NUM_CODE_POINTS = 0x110000
 Characters = NDArray[np.uint32]
 """Code points [num_lines, length]."""
 
+MOST_SYMBOLS = 32_767  # codes are kept as int16
+
 
 @part
 class Text:
@@ -51,6 +53,10 @@ class Text:
 
     def __post_init__(self) -> None:
         at_least(self, length=1, max_vocabulary=3, held_out=1)
+        if self.max_vocabulary > MOST_SYMBOLS:
+            raise ValueError(
+                f"{type(self).__name__}.max_vocabulary = {self.max_vocabulary} must be at most {MOST_SYMBOLS}"
+            )
         if self.limit is not None:
             at_least(self, limit=1)
 

@@ -127,7 +127,7 @@ class TextSet:
     def rows(self, index: Tensor) -> Real:
         """The lines at these rows, one-hot."""
         codes = self.codes[index].long().unsqueeze(-1)
-        # not F.one_hot, which reads the codes back to check them
+        # not F.one_hot, which on some devices reads the codes back to check them
         return Real(torch.zeros(len(index), *self.shape, device=codes.device).scatter_(2, codes, 1.0))
 
     def draw(self, num: int, generator: torch.Generator) -> Real:

@@ -12,10 +12,11 @@ import torch
 
 from gansweep.data.opened import open_data, prepare_data
 from gansweep.launch.console import clock
+from gansweep.launch.pictures import SAMPLES_SHOWN
 from gansweep.launch.worker import resolve_device
 from gansweep.parts import override
 from gansweep.study import Plan, PlannedTrial, Selection
-from gansweep.training import TrainState, sample, train
+from gansweep.training import TrainState, check_fit, sample, train
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
     workers = os.cpu_count() or 1
     seconds: dict[str, float] = {}
     state_bytes = 0
-    num_samples = max(metric.num_samples for metric in plan.study.metrics)
+    num_samples = max(SAMPLES_SHOWN, *(metric.num_samples for metric in plan.study.metrics))
     for arm in plan.study.arms:
         trials = [trial for trial in plan if trial.arm == arm]
         chosen = trials[:: max(1, len(trials) // PROBED_CELLS)][:PROBED_CELLS]
@@ -85,8 +86,11 @@ def _probe(trial: PlannedTrial, num_samples: int, home: Path, device: torch.devi
     """Seconds of the whole trial, from a few iterations and one set of samples; and the bytes of its state."""
     config = trial.config
     data = open_data(config.data, prepare_data(config.data, home / "data", verify=False), device).training
+    check_fit(config, data)
     state = TrainState.build(config, shape=data.shape, num_classes=data.num_classes, device=device)
-    short = override(config, {"steps": PROBED_STEPS + 1, "report_every": 1, "evaluate_every": 1})
+    short = override(
+        config, {"steps": PROBED_STEPS + 1, "report_every": 1, "evaluate_every": 1, "critic_warmup": False}
+    )
     steps = [step.seconds for step in train(short, state, data, device)]
     started = time.perf_counter()
     sample(config, state, num_samples, device)

@@ -109,7 +109,8 @@ def sweep(selection: Selection, settings: Settings) -> Swept:
         card["launch_id"] = _check_design(folder / "design.json", card)
         with _executor(settings, workplace, folder, say) as execute:
             recorder = Recorder(settings.uri, settings.home, card)
-            search = Search(folder / "optuna.journal", run, VerdictPruner(*study.rules), study.metrics[0].name)
+            pruner = VerdictPruner(*study.rules, score=study.metrics[0].name)
+            search = Search(folder / "optuna.journal", run, pruner, study.metrics[0])
             driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
             if driver.ended_before:
                 say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
@@ -167,6 +168,8 @@ def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
             checked.add(key)
             try:
                 check_fit(config, data.training)
+                for metric in plan.study.metrics:
+                    metric.check(config, data)
             except ValueError as error:
                 raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
 

@@ -124,6 +124,8 @@ def parity(
         return None
     if (name := tracked_norm(discriminator)) is not None:
         return f"the penalty cannot be compiled: it would move the running statistics of {name!r}"
+    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in discriminator.modules()):
+        return "the penalty cannot be compiled: dropout would draw other masks"
     labels = fake_labels if constraint.judges_fakes else labels
     buffers = {buffer: buffer.clone() for buffer in discriminator.buffers()}
     parameters = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]

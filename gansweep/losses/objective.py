@@ -118,6 +118,10 @@ class Composed(Objective):
         super().check(config)
         self.adversarial.check(config)
 
+    def facts(self) -> dict[str, Any]:
+        """Those of the objective inside."""
+        return {f"adversarial.{name}": value for name, value in self.adversarial.facts().items()}
+
     def score(self, output: Output) -> Tensor:
         """How real each example looks to the objective inside."""
         return self.adversarial.score(output)

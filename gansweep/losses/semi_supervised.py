@@ -67,7 +67,8 @@ class Supervised(_Classifier):
     the discriminator, so with batch norm their statistics would enter what it remembers for evaluation: use another
     norm, or none. The score is minus the entropy of p(y | x); it is recorded and trained by nothing.
 
-    Source: Odena 2016, Table 2, the column of the plain classifier (SGAN without the generator's updates).
+    Source: none needed. The baseline of Odena 2016 is another one: SGAN whose generator is never updated, so that its
+    discriminator still sees fakes.
     """
 
     penalisable = False

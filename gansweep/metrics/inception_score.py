@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from gansweep.metrics.entropy import inception_score
 from gansweep.metrics.inception import Inception2015
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
+
+if TYPE_CHECKING:
+    from gansweep.trial import TrialConfig
 
 __all__ = ["InceptionScore", "Sampler", "inception_score", "real_score"]
 
@@ -48,10 +51,14 @@ class InceptionScore:
         """`inception_score`."""
         return "inception_score"
 
-    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path | None:
-        """Train the classifier for the data, or find its weights. `ValueError` if they are no images."""
+    def check(self, config: TrialConfig, data: OpenData) -> None:
+        """Raise `ValueError` if the data are no images."""
         if data.images is None:
-            raise ValueError(f"{self.name} needs images, and {data.name} are none")
+            raise ValueError(f"{self.name} needs images, and {data.name} has none: use another metric or other data")
+
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path:
+        """Train the classifier for the data, or find its weights."""
+        assert data.images is not None
         return self.classifier.prepare(data.images, cache, device, say)
 
     def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> LoadedClassifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from gansweep.data.opened import OpenData
 from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, one_of, part
+
+if TYPE_CHECKING:
+    from gansweep.trial import TrialConfig
 
 
 @part
@@ -36,10 +39,15 @@ class RequestedLabelAccuracy:
         """`requested_label_accuracy`."""
         return "requested_label_accuracy"
 
-    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path | None:
-        """Train the classifier for the data, or find its weights. `ValueError` if they are no images."""
-        if data.images is None:
-            raise ValueError(f"{self.name} needs images, and {data.name} are none")
+    def check(self, config: TrialConfig, data: OpenData) -> None:
+        """Raise `ValueError` if the data are no images, or if the generator is not asked for a class."""
+        _check_images(self.name, data)
+        if not config.generator.conditional:
+            raise ValueError(f"{self.name} needs a generator that is asked for a class: set generator.condition")
+
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path:
+        """Train the classifier for the data, or find its weights."""
+        assert data.images is not None
         return self.classifier.prepare(data.images, cache, device, say)
 
     def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> LoadedClassifier:
@@ -69,9 +77,8 @@ class RequestedLabelAccuracy:
         }
 
     def measure(self, subject: Subject, judge: LoadedClassifier) -> dict[str, float]:
-        """No score for a generator that is not asked for a class."""
-        if subject.labels is None:
-            return {}
+        """The share of the first `num_samples` samples."""
+        assert subject.labels is not None
         given = judge.logits(subject.pixels[: self.num_samples]).argmax(dim=1)
         return {self.name: (given == subject.labels[: self.num_samples]).double().mean().item()}
 
@@ -99,10 +106,20 @@ class DiscriminatorAccuracy:
         """`discriminator_accuracy`."""
         return "discriminator_accuracy"
 
+    def check(self, config: TrialConfig, data: OpenData) -> None:
+        """Raise `ValueError` if the data are no images, or if the discriminator has no such answer."""
+        _check_images(self.name, data)
+        heads = config.loss.heads(data.training.num_classes, config.latent)
+        if not (heads.classes if self.answer == "classes" else heads.categorical):
+            raise ValueError(
+                f"{self.name} of {self.answer} needs an objective that asks for them, and {type(config.loss).__name__} "
+                "does not"
+            )
+        if config.discriminator.conditional:
+            raise ValueError(f"{self.name} needs a discriminator that is not told the class")
+
     def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
-        """Nothing to prepare. `ValueError` if the data are no images."""
-        if data.images is None:
-            raise ValueError(f"{self.name} needs images, and {data.name} are none")
+        """Nothing to prepare."""
 
     def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> torch.device:
         """The device to judge on."""
@@ -132,25 +149,26 @@ class DiscriminatorAccuracy:
         }
 
     def measure(self, subject: Subject, judge: torch.device) -> dict[str, float]:
-        """No score for a discriminator that has no such answer, or that has to be told the class."""
+        """The share of all test images."""
         images = subject.data.images
         given = self._categories(subject, images.test_images, judge)
-        if given is None:
-            return {}
         if self.matched:
             seen = self._categories(subject, images.train_images, judge)
-            assert seen is not None
             given = meaning(seen, images.train_labels, 1 + int(max(seen.max(), given.max())))[given]
         return {self.name: float((given == images.test_labels).mean())}
 
-    def _categories(self, subject: Subject, images: NDArray[np.uint8], device: torch.device) -> NDArray[Any] | None:
+    def _categories(self, subject: Subject, images: NDArray[np.uint8], device: torch.device) -> NDArray[Any]:
         output = subject.answers(torch.from_numpy(images), device)
         if self.answer == "codes":
-            return output.codes[0].argmax(dim=1).cpu().numpy() if output.codes else None
-        if output.classes is None:
-            return None
+            return output.codes[0].argmax(dim=1).cpu().numpy()
+        assert output.classes is not None
         known = output.classes if self.matched else output.classes[:, : subject.data.training.num_classes]
         return known.argmax(dim=1).cpu().numpy()
+
+
+def _check_images(name: str, data: OpenData) -> None:
+    if data.images is None:
+        raise ValueError(f"{name} needs images, and {data.name} has none: use another metric or other data")
 
 
 def meaning(categories: NDArray[Any], labels: NDArray[Any], num: int) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from gansweep.data.opened import OpenData
 from gansweep.metrics.subject import Subject
 from gansweep.parts import above, at_least, part
 from gansweep.randomness import stream
+
+if TYPE_CHECKING:
+    from gansweep.trial import TrialConfig
 
 
 @part
@@ -78,9 +81,12 @@ class ModeCoverage:
             "weights": weights,
         }
 
-    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
-        """Nothing to prepare; `ValueError` if the data are no mixture of Gaussians."""
+    def check(self, config: TrialConfig, data: OpenData) -> None:
+        """Raise `ValueError` if the data are no mixture of Gaussians."""
         _modes(data.part)
+
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
+        """Nothing to prepare."""
 
     def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> Density:
         """The density itself is the judge."""

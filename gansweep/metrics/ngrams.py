@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +17,9 @@ from gansweep.data.opened import OpenData
 from gansweep.data.training_set import TextSet
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
+
+if TYPE_CHECKING:
+    from gansweep.trial import TrialConfig
 
 _DENSE = 1 << 22  # so many possible n-grams are counted in a table, more by sorting
 
@@ -147,10 +150,15 @@ class NGramDivergence:
             "weights": weights,
         }
 
-    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
-        """Say what held-out lines get; `ValueError` if the data are no text or too few lines are held out."""
+    def check(self, config: TrialConfig, data: OpenData) -> None:
+        """Raise `ValueError` if the data are no text, or if too few of its lines are held out."""
         if not isinstance(data.training, TextSet):
-            raise ValueError(f"{self.name} needs text, and {data.name} is none")
+            raise ValueError(f"{self.name} needs text, and {data.name} is none: use another metric or other data")
+        self.floor(data.training)
+
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
+        """Say what held-out lines get."""
+        assert isinstance(data.training, TextSet)
         floor = ", ".join(f"{column} {value:.4f}" for column, value in self.floor(data.training).items())
         say(f"{self.num_samples} held-out lines of {data.name} get {floor} bits")
 

@@ -56,7 +56,7 @@ class MLPAutoEncoder:
 
     `depth` counts the linear layers of encoder and decoder together; the decoder always has one, so the encoder has
     `depth - 1` of `width` units, the code being the last. The first is never normalised, nor is the decoder. Dropout
-    follows each layer of the encoder. The paper does not say how the decoder ends; `output` is a choice of ours.
+    follows each layer of the encoder. Normalisation is a choice of ours, and so is `output`, the decoder's end.
     `distance`: "norm" is the paper's energy, "mean_square" that of most later code, where a margin means another thing.
     """
 

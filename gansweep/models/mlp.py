@@ -9,7 +9,8 @@ are choices of fields:
   (Arjovsky et al. 2017) has `depth=4` and a linear output;
 - LSGAN's mixture of Gaussians (Mao et al. 2017, code): `depth=3`, `width=128`, tanh;
 - DRAGAN's MNIST pair (Kodali et al. 2017, code): `depth=2`, `width=128`;
-- the GANs of EBGAN's grid search (Zhao et al. 2017, Table 1): `depth` 2 to 5, `width`, `dropout`, `normalised=True`.
+- the GANs of EBGAN's grid search (Zhao et al. 2017, Table 1): `depth` 2 to 5, `width`, `dropout`;
+  normalisation is a choice of ours.
 """
 
 from __future__ import annotations
