@@ -58,7 +58,25 @@ def test_a_score_on_the_threshold_is_not_a_success() -> None:
 
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_a_diverged_trial_fails_at_every_threshold(score: float) -> None:
-    assert analysis.success(trials_of({"a": [score]}), [-5.0, 1.0], "inception_score").tolist() == [[0, 0]]
+    diverged = trials_of({"a": [score]}, verdict="diverged")
+    assert analysis.success(diverged, [-5.0, 1.0], "inception_score").tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("verdict", ["trained", "frozen", None])
+def test_a_trial_without_a_score_that_did_not_diverge_is_unknown(verdict: str | None) -> None:
+    trials = trials_of({"a": [np.nan, 5.0], "b": [5.0, 5.0]})
+    trials.loc[0, "verdict"] = verdict
+    assert np.isnan(analysis.success(trials, [1.0], "inception_score")[0, 0])
+    assert analysis.unanswered(trials, "inception_score").tolist() == [True, False, False, False]
+    row = analysis.outcome_table(trials, [1.0]).iloc[0]
+    assert row[[*OUTCOMES, "unknown", "planned"]].tolist() == [0, 0, 1, 0, 1, 2]
+    assert (row["known_a"], row["worst_a"], row["best_a"]) == (1, 0.5, 1.0)
+    curve = analysis.survival(trials, thresholds=[1.0], resamples=100)
+    assert curve.loc[curve["arm"] == "a", ["rate", "worst", "best", "known"]].iloc[0].tolist() == [1, 0.5, 1, 1]
+
+
+def test_a_trial_that_has_not_ended_is_not_called_unanswered() -> None:
+    assert not analysis.unanswered(trials_of({"a": [np.nan]}, status="running"), "inception_score").any()
 
 
 def test_a_trial_that_a_rule_stopped_keeps_the_score_it_had_then() -> None:
@@ -289,6 +307,25 @@ def test_the_false_prune_rate_is_that_of_the_audited_trials() -> None:
     assert found.loc["Collapsed", ["low", "high"]].tolist() == pytest.approx([float(low), float(high)])
 
 
+def test_without_a_threshold_the_audit_counts_and_gives_no_rate() -> None:
+    trials = trials_of({"a": [5.0, 1.0]})
+    trials["decision"], trials["decision_rule"] = ["audited", "pruned"], "Collapsed"
+    found = analysis.audit(trials, None).set_index("rule")
+    assert found.loc["Collapsed", ["pruned", "audited", "known"]].tolist() == [1, 1, 0]
+    assert np.isnan(found.loc["Collapsed", "rate"])
+
+
+def test_arms_without_common_weights_are_paired_by_data_and_latents() -> None:
+    trials = trials_of({"a": [1.0] * 3, "b": [1.0] * 3}).assign(
+        fingerprint_data=["d0", "d1", "d2", "d0", "other", None],
+        fingerprint_latent="z",
+        fingerprint_init="nothing shared",
+    )
+    found = analysis.pairing(trials)
+    assert found["paired"].tolist() == ["yes", "no", "unknown"]
+    assert found["init"].tolist() == ["nothing shared"] * 3
+
+
 def test_blocks_are_paired_only_where_every_fingerprint_agrees() -> None:
     trials = trials_of({"a": [1.0] * 4, "b": [1.0] * 4}).assign(
         fingerprint_data=["d0", "d1", "d2", None, "d0", "other", "d2", "d3"],
@@ -323,6 +360,10 @@ def test_confounders_are_all_that_differs_besides_the_loss() -> None:
         ("discriminator.normalization", "normaliser"),
         ("discriminator_optimizer.weight_decay", "optimiser"),
         ("constraint.weight", "loss"),
+        ("constraint.allow_batch_norm", "loss"),
+        ("critic_warmup", "critic steps"),
+        ("update_order", "update order"),
+        ("compile_penalty", "other"),
         ("batch_size", "other"),
         ("ema_decay", "other"),
     ],
@@ -331,8 +372,16 @@ def test_a_field_is_told_by_its_name(field: str, kind: str) -> None:
     assert analysis.kind_of(field) == kind
 
 
+def test_a_curve_does_not_fall_where_the_metric_gave_no_answer() -> None:
+    trials = trials_of({"a": [np.nan, 9.0]})
+    steps = pd.DataFrame({"trial": ["a1", "a1"], "step": [1, 2], "inception_score": [3.0, 9]})
+    curve = analysis.score_curves(steps, trials)
+    assert curve[["low", "median", "trials"]].to_numpy().tolist() == [[3, 3, 1], [9, 9, 1]]
+
+
 def test_a_curve_does_not_rise_because_bad_runs_left_it() -> None:
-    trials = trials_of({"a": [np.nan, np.nan, 9.0]})
+    trials = trials_of({"a": [np.nan, np.nan, 9.0]}, verdict="diverged")
+    trials.loc[2, "verdict"] = "trained"
     steps = pd.DataFrame(
         {
             "trial": ["a0", "a1", "a2", "a2", "a2"],
@@ -354,6 +403,14 @@ def test_a_curve_does_not_count_a_running_trial_where_it_has_not_been() -> None:
         9,
         1,
     ]
+
+
+def test_a_published_table_is_offered_for_its_own_score_and_arms_only() -> None:
+    arms = ("gan", "wgan_gp")
+    assert published.outcomes("arch_robustness", arms, "inception_score") is published.WGAN_GP_TABLE_5
+    assert published.outcomes("arch_robustness", arms, "modes_captured") is None
+    assert published.outcomes("arch_robustness", ("gan", "lsgan"), "inception_score") is None
+    assert published.outcomes("another", arms, "inception_score") is None
 
 
 def test_published_rows_that_do_not_add_up_are_refused() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from gansweep import analysis, figures, published
@@ -90,6 +92,32 @@ def test_every_cell_is_a_point_in_the_scatter_with_its_factors() -> None:
     assert sum(len(t.x) for t in figure.data) == 20
     assert all("Depth (G): " in text for t in figure.data for text in t.text)
     assert all(value is not None and value == value for t in figure.data for value in (*t.x, *t.y))
+
+
+def test_equal_scores_are_no_wins_and_cells_at_one_point_are_told() -> None:
+    scores = pd.DataFrame({"cell": list("stuvwx"), "gan": [8, 8, 8, 7, 8, 6], "wgan_gp": [8, 8, 8, 8, 7, np.nan]})
+    scores = scores.assign(**{"gan:state": "scored", "wgan_gp:state": ["scored"] * 5 + ["no score"]})
+    figure = figures.paired_scatter(scores, "gan", "wgan_gp", ARMS, LABELS, "modes captured", {})
+    drawn = {t.name: t for t in figure.data if len(t.x)}
+    assert list(drawn) == [
+        "WGAN-GP higher (1)",
+        "Standard GAN higher (1)",
+        "equal (3)",
+        "without a score or pruned (1)",
+    ]
+    assert all("one of 3 cells at this point" in text for text in drawn["equal (3)"].text)
+    assert "at this point" not in drawn["WGAN-GP higher (1)"].text[0]
+    assert min(drawn["equal (3)"].marker.size) > max(drawn["WGAN-GP higher (1)"].marker.size)
+
+
+def test_small_scores_are_told_with_their_figures() -> None:
+    scores = pd.DataFrame({"cell": ["c"], "gan": [0.001234], "wgan_gp": [0.001111]})
+    scores = scores.assign(**{"gan:state": "scored", "wgan_gp:state": "scored"})
+    figure = figures.paired_scatter(scores, "gan", "wgan_gp", ARMS, LABELS, "js_4", {})
+    assert "Standard GAN: 0.001234" in next(t.text[0] for t in figure.data if len(t.x))
+    assert survival_figure().layout.xaxis.hoverformat == ".3g"
+    medians = [t.hovertemplate for t in curve_figure().data if t.name and "median" in t.name]
+    assert all("%{y:.3g}" in told and "with a score" not in told for told in medians)
 
 
 def test_the_outcome_flow_draws_every_planned_trial() -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -56,6 +57,15 @@ def text(results: MadeUpResults, tmp_path_factory: pytest.TempPathFactory) -> st
     return report.write(results, EVERY, tmp_path_factory.mktemp("report") / "new" / "r.html").read_text("utf-8")
 
 
+def planned_as(results: MadeUpResults, **changes: object) -> MadeUpResults:
+    return dataclasses.replace(results, plan={**results.plan, **changes})
+
+
+def lower_is_better(results: MadeUpResults) -> MadeUpResults:
+    scores = [{"name": "inception_score", "columns": ["inception_score"], "higher_is_better": False}]
+    return planned_as(results, scores=scores, thresholds=[])
+
+
 def without(results: MadeUpResults) -> MadeUpResults:
     return dataclasses.replace(results, trials=results.trials.iloc[:0], steps=results.steps.iloc[:0])
 
@@ -100,6 +110,47 @@ def test_the_report_says_paired_only_where_fingerprints_agree(results: MadeUpRes
     assert "not paired in 2" in report.pairing_sentence(results)
     never = made_up_results(draws=3, unpaired=3)
     assert report.pairing_sentence(never).startswith("The arms are not shown to be paired")
+
+
+def test_the_report_names_the_fingerprints_that_differ_and_no_cause() -> None:
+    results = made_up_results(draws=6, unpaired=2)
+    trials, last = results.trials.copy(), results.trials["cell"].unique()[-1]
+    trials.loc[(trials["cell"] == last) & (trials["arm"] == "gan"), "fingerprint_init"] = "another"
+    told = report.pairing_sentence(dataclasses.replace(results, trials=trials))
+    assert "not paired in 3: the fingerprints differ for data order in 2, initial weights in 1." in told
+    assert "random numbers" not in told
+
+
+def test_arms_that_share_no_weights_are_paired_by_the_rest_and_it_is_said() -> None:
+    results = made_up_results(draws=4)
+    apart = dataclasses.replace(results, trials=results.trials.assign(fingerprint_init="nothing shared"))
+    assert report.pairing_sentence(apart) == (
+        "The arms are paired in 4 of 4 blocks, by the fingerprints of data order and latents; "
+        "the arms share no initial weights."
+    )
+
+
+def test_one_arm_is_not_called_paired() -> None:
+    assert report.pairing_sentence(made_up_results(draws=3, arms=("gan",))) == "Pairing: there is only one arm."
+
+
+def test_a_study_run_as_declared_is_no_preset() -> None:
+    declared = planned_as(made_up_results(draws=2), preset=None, preset_description="The study as declared.")
+    assert report.preset_sentence(declared.plan) == "No preset: the study ran as it is declared."
+
+
+def test_trials_whose_metric_gave_no_answer_are_told_beside_the_counts() -> None:
+    results = made_up_results(draws=4, pruned=False)
+    assert report.counts_sentence(results).endswith("Every planned trial has an outcome.")
+    trials = results.trials.assign(verdict="trained", inception_score=[float("nan")] * 3 + [2.0] * 5)
+    told = report.counts_sentence(dataclasses.replace(results, trials=trials))
+    assert told.endswith("0 not started. 3 done trials that did not diverge have no Inception Score: unknown too.")
+
+
+def test_the_judge_need_not_be_a_classifier(results: MadeUpResults) -> None:
+    card = report.headline(results)["cards"]["Data and judge"]
+    assert card["judge hash"] == "none"
+    assert not any("classifier" in key for key in card)
 
 
 def test_every_section_figure_and_table_can_be_reached_and_heard(text: str) -> None:
@@ -178,6 +229,69 @@ def test_samples_run_from_the_best_to_a_failed_trial() -> None:
     assert captions[0].startswith("Standard GAN, best of 200: 8.")
     assert captions[2].startswith("Standard GAN, last of 200: no score, diverged")
     assert len(captions) == 6
+
+
+def test_where_lower_is_better_the_lowest_score_is_the_best_sample() -> None:
+    results = lower_is_better(made_up_results(draws=20, pruned=False))
+    captions = [p.caption for p in sections.SampleGrids(per_arm=2).render(results).pictures]
+    gan = results.trials.loc[results.trials["arm"] == "gan", "inception_score"]
+    assert captions[0].startswith(f"Standard GAN, best of 20: {gan.min():.3g}, ")
+    assert captions[1].startswith("Standard GAN, last of 20: no score, diverged")
+
+
+def test_where_lower_is_better_no_share_above_a_score_is_drawn() -> None:
+    shown = sections.Survival(resamples=100).render(lower_is_better(made_up_results(draws=4)))
+    assert not shown.figures
+    assert "lower is better here" in shown.text[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "reason"),
+    [
+        (sections.OutcomeTable(), {"thresholds": []}, "declares no threshold"),
+        (sections.Ranking(), {"thresholds": []}, "declares no threshold"),
+        (sections.FactorEffects(), {"thresholds": []}, "declares no threshold"),
+        (sections.FactorEffects(), {"factors": {}}, "draws no factor"),
+        (sections.FactorEffects(), {"factors": {"elsewhere": {}}}, "the level of no factor"),
+        (sections.Traces(columns=("balance", "energy")), {}, "no run has reported balance or energy"),
+    ],
+)
+def test_a_section_with_nothing_to_show_says_why(section: Any, changes: dict[str, object], reason: str) -> None:
+    shown = section.render(planned_as(made_up_results(draws=4), **changes))
+    assert reason in shown.text[0]
+    assert "no trial has ended" not in shown.text[0]
+    assert not shown.figures
+
+
+def test_cells_of_one_arm_have_nothing_to_be_compared_with() -> None:
+    shown = sections.PairedScores().render(made_up_results(draws=4, arms=("gan",)))
+    assert shown.text == ("Nothing to show: there is only one arm.",)
+
+
+@pytest.mark.parametrize(
+    ("score", "thresholds", "told"),
+    [
+        ("inception_score", [0.5, 3.0, 7.0], "then exceeded 3 show"),
+        ("modes_captured", [0.5, 7.5], "then exceeded 0.5 show"),
+        ("inception_score", [0.5], "no threshold above 1, so"),
+        ("modes_captured", [], "no threshold, so"),
+    ],
+)
+def test_the_audit_takes_the_lowest_threshold_that_the_score_can_miss(
+    score: str, thresholds: list[float], told: str
+) -> None:
+    results = made_up_results(draws=40)
+    results = planned_as(results, score=score, thresholds=thresholds)
+    results = dataclasses.replace(results, trials=results.trials.rename(columns={"inception_score": score}))
+    shown = sections.Audit().render(results)
+    assert told in shown.text[0]
+    assert ("false-prune rate" in shown.tables[0].shown) == ("exceeded" in told)
+
+
+def test_the_papers_table_is_not_set_beside_another_score() -> None:
+    results = planned_as(made_up_results(draws=4), score="modes_captured")
+    results = dataclasses.replace(results, trials=results.trials.rename(columns={"inception_score": "modes_captured"}))
+    assert "table 5" not in report.page(results, [sections.OutcomeTable(), sections.Survival(resamples=100)])
 
 
 def test_a_table_holds_the_counts_of_the_paper_when_the_trials_do() -> None:

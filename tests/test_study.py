@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from gansweep import (
     Adam,
@@ -29,8 +31,14 @@ from gansweep import (
     choice,
     uniform,
 )
+from gansweep.data.cache import Images
+from gansweep.data.image_source import ImageSource
+from gansweep.data.opened import OpenData, open_data, prepare_data
+from gansweep.data.text import GeneratedSentences, TextFile
+from gansweep.data.training_set import ImageSet
 from gansweep.parts import content_id, flatten
 from gansweep.study import Plan, Selection, load_study
+from gansweep.training import check_fit
 
 STUDIES = Path(__file__).parents[1] / "studies"
 GAN: dict[str, Any] = {"loss": NonSaturating(), "constraint": None, "discriminator.norm": "batch"}
@@ -492,3 +500,25 @@ def test_a_drawn_architecture_is_the_one_that_is_built(arch_robustness: Study) -
             for field in ("depth", "width", "activation", "normalised"):
                 assert getattr(spec, field) == trial.factors[f"{role}.{field}"]
         assert isinstance(trial.config.discriminator, DCGANDiscriminator)
+
+
+# The studies that ship
+
+
+@pytest.mark.parametrize("file", sorted(STUDIES.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
+def test_every_study_fits_its_data_at_every_size(file: Path, preset: str, tmp_path: Path) -> None:
+    study = load_study(file).at(preset)
+    assert study.presets[preset].description
+    data = study.baseline.data
+    if isinstance(data, ImageSource):  # the shape of the real set is enough, and it may have to be downloaded
+        shape = (1000, data.channels, data.size, data.size)
+        images = ImageSet(torch.zeros(shape, dtype=torch.uint8), torch.arange(1000) % 10, 10)
+        opened = OpenData(data, data.name, "", images, Images("", *[np.zeros(0)] * 4, (), "", data.size, data.channels))
+    else:
+        part = GeneratedSentences() if isinstance(data, TextFile) else data
+        opened = open_data(part, prepare_data(part, tmp_path), "cpu")
+    for trial in list(study.plan())[:40]:
+        check_fit(trial.config, opened.training)
+        for metric in study.metrics:
+            metric.check(trial.config, opened)
