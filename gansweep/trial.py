@@ -13,7 +13,7 @@ ABILITIES = {
     "generator": "conditional",
     "discriminator": "uses_batch_norm",
     "loss": "heads",
-    "constraint": "after_step",
+    "constraint": "penalty",
     "generator_optimizer": "adjust",
     "discriminator_optimizer": "adjust",
     "latent": "total",
@@ -111,6 +111,8 @@ class TrialConfig:
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay!r} must lie between 0 and 1, or be None")
+        if hasattr(self.generator, "energy"):
+            raise ValueError(f"TrialConfig.generator = {self.generator!r} is a discriminator")
         for name, ability in ABILITIES.items():
             value = getattr(self, name)
             if not (is_part(value) and hasattr(value, ability)) and not (name == "constraint" and value is None):

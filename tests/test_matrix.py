@@ -76,10 +76,11 @@ from gansweep import (
     WeightClip,
     ZeroCentredPenalty,
 )
+from gansweep.data.batches import labelled_rows
 from gansweep.data.training_set import ImageSet, TextSet, TrainingSet
 from gansweep.losses.semi_supervised import Supervised
 from gansweep.parts import override
-from gansweep.training import Step, TrainState, check_fit, labelled_rows, sample, train
+from gansweep.training import Step, TrainState, check_fit, sample, train
 
 CPU = torch.device("cpu")
 BATCH = 6

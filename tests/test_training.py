@@ -26,18 +26,17 @@ from gansweep import (
     Wasserstein,
     WeightClip,
 )
+from gansweep.data.batches import Batches, labelled_rows
 from gansweep.data.training_set import ImageSet
 from gansweep.parts import override
 from gansweep.randomness import stream
 from gansweep.training import (
-    Batches,
     Step,
     TrainState,
     check_fit,
     codes_in,
     draw_latent,
     fingerprints,
-    labelled_rows,
     sample,
     shared_weights,
     train,

@@ -38,7 +38,6 @@ class BEGANGenerator:
     width: int = 128
     output: str = "linear"
     normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
     conditional: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
 

@@ -30,7 +30,6 @@ class CGANGenerator:
     width: float = 1.0
     dropout: float = 0.5
     normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
     conditional: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -37,7 +37,6 @@ class CharCNNGenerator:
     kernel_size: int = 5
     residual_scale: float = 0.3
     normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
     conditional: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
 

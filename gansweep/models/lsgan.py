@@ -56,11 +56,6 @@ class LSGANGenerator:
         above(self, width=0)
         one_of(self, "norm", PLAIN_NORMS)
 
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an image depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
-
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> PlainGenerator:
         """The network from [batch, latent_size] to [batch, channels, size, size]."""
         channels, size = fitting_images(self, shape, 16)
@@ -133,11 +128,6 @@ class ManyClassGenerator:
 
     def __post_init__(self) -> None:
         _check_many_class(self)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an image depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> LabelledGenerator:
         """The network from [batch, latent_size] and labels [batch] to [batch, channels, size, size]."""

@@ -78,11 +78,6 @@ class MLPGenerator:
         one_of(self, "condition", CONDITIONS)
 
     @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch" and self.depth > 1
-
-    @property
     def conditional(self) -> bool:
         """Whether the network wants labels."""
         return self.condition == "input"

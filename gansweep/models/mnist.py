@@ -47,11 +47,6 @@ class MNISTGenerator:
         at_least(self, width=1)
         one_of(self, "norm", PLAIN_NORMS)
 
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an image depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
-
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> PlainGenerator:
         """The network from [batch, latent_size] to [batch, channels, size, size]."""
         channels, size = fitting_images(self, shape, 4, least=8)
