@@ -7,14 +7,12 @@ The published sizes are for 128x128 images; other sizes start from other maps, w
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
 from gansweep.models.layers import (
-    BATCH_NORMS,
     CONDITIONS,
     GENERATOR_NORMS,
     NORMS,
@@ -27,6 +25,7 @@ from gansweep.models.layers import (
     normalise_spectrally,
     sees_labels,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -46,7 +45,7 @@ def _start(spec: ACGANGenerator | ACGANDiscriminator, size: int, halvings: int) 
 
 
 @part
-class ACGANGenerator:
+class ACGANGenerator(NetworkSpec):
     """z and class -> image in [-1, 1]: linear to `widths[0]` maps, then 5x5 transposed convolutions of stride 2.
 
     ReLU and, where `normalised`, a norm between the layers. The class's one-hot vector is appended to z, so that the
@@ -57,8 +56,6 @@ class ACGANGenerator:
     normalised: bool = True
     norm: str = "batch"
     condition: str = "input"
-
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.widths or not all(isinstance(width, int) and width >= 1 for width in self.widths):
@@ -80,7 +77,7 @@ class ACGANGenerator:
 
 
 @part
-class ACGANDiscriminator:
+class ACGANDiscriminator(DiscriminatorSpec):
     """Image -> what the objective asks for: six 3x3 convolutions of widths F, 2F, ..., 32F, every other of stride 2.
 
     Leaky ReLU (0.2) and dropout behind each, a norm from the second on. `noise` is the standard deviation of Gaussian
@@ -94,19 +91,11 @@ class ACGANDiscriminator:
     normalised: bool = True
     norm: str = "batch"
 
-    energy: ClassVar[bool] = False
-    conditional: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         at_least(self, width=1, dropout=0, noise=0)
         if self.dropout >= 1:
             raise ValueError(f"ACGANDiscriminator.dropout = {self.dropout} must be below 1")
         check_norm(self, NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return norm_of(self) in BATCH_NORMS
 
     @property
     def stochastic(self) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gansweep.models.layers import ACTIVATIONS, activation, norm, norm_of
 from gansweep.models.mlp import dense
 from gansweep.models.plain import PLAIN_NORMS, RANGES, check_dropout, fitting_images, in_range
+from gansweep.models.spec import DiscriminatorSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -51,7 +52,7 @@ class AutoEncoder(nn.Module):
 
 
 @part
-class MLPAutoEncoder:
+class MLPAutoEncoder(DiscriminatorSpec):
     """The fully connected auto-encoder of EBGAN's grid search (Zhao et al. 2017, Table 1).
 
     `depth` counts the linear layers of encoder and decoder together; the decoder always has one, so the encoder has
@@ -68,7 +69,6 @@ class MLPAutoEncoder:
     dropout: float = 0.0
     output: str = "tanh"
     distance: str = "norm"
-    conditional: ClassVar[bool] = False
     energy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class MLPAutoEncoder:
 
 
 @part
-class ConvAutoEncoder:
+class ConvAutoEncoder(DiscriminatorSpec):
     """A convolutional auto-encoder after EBGAN's larger ones (Zhao et al. 2017).
 
     The encoder is `stages` 4x4 convolutions of stride 2 with widths F, 2F, 4F, ...; the decoder is its mirror image in
@@ -117,8 +117,6 @@ class ConvAutoEncoder:
     normalised: bool = True
     norm: str = "batch"
     distance: str = "norm"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
     energy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

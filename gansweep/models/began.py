@@ -14,6 +14,7 @@ from torch import nn
 from gansweep.models.autoencoder import DISTANCES, AutoEncoder
 from gansweep.models.layers import image_shape
 from gansweep.models.plain import RANGES, PlainGenerator, in_range
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads
 from gansweep.parts import at_least, one_of, part
 
@@ -29,7 +30,7 @@ def _blocks(spec: object, shape: tuple[int, ...]) -> int:
 
 
 @part
-class BEGANGenerator:
+class BEGANGenerator(NetworkSpec):
     """z -> image: linear to n maps of 8x8, then two convolutions of n maps at each resolution, nearest neighbours up.
 
     `width` is n. The authors' output is linear: real images are in [-1, 1], generated ones are only drawn there.
@@ -37,9 +38,6 @@ class BEGANGenerator:
 
     width: int = 128
     output: str = "linear"
-    normalised: ClassVar[bool] = False
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
@@ -52,7 +50,7 @@ class BEGANGenerator:
 
 
 @part
-class BEGANDiscriminator:
+class BEGANDiscriminator(DiscriminatorSpec):
     """Image -> the reconstruction error of an auto-encoder with a code of `code_size` numbers.
 
     `width` is n: the encoder has n maps at the image's size, 2n, 3n, ... at each halving; the decoder always n.
@@ -62,10 +60,6 @@ class BEGANDiscriminator:
     width: int = 128
     code_size: int = 64
     distance: str = "mean_absolute"
-    normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
     energy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -11,14 +11,12 @@ paper leaves open follows the authors' code (igul222/improved_wgan_training, gan
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
 from gansweep.models.layers import (
-    BATCH_NORMS,
     CONDITIONS,
     GENERATOR_NORMS,
     NORMS,
@@ -32,6 +30,7 @@ from gansweep.models.layers import (
     normalise_spectrally,
     sees_labels,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -67,7 +66,7 @@ def _widths(spec: BottleneckGenerator | BottleneckDiscriminator) -> list[int]:
 
 
 @part
-class BottleneckGenerator:
+class BottleneckGenerator(NetworkSpec):
     """z -> image in [-1, 1]: linear to 1/16 of the size, 5 * `blocks` + 3 bottleneck blocks, 1x1, tanh(x / 5).
 
     `condition="input"` appends the label's one-hot vector to z; `norm="conditional_batch"` has gains and biases for
@@ -79,8 +78,6 @@ class BottleneckGenerator:
     normalised: bool = True
     norm: str = "batch"
     condition: str = "none"
-
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check(self, GENERATOR_NORMS)
@@ -99,7 +96,7 @@ class BottleneckGenerator:
 
 
 @part
-class BottleneckDiscriminator:
+class BottleneckDiscriminator(DiscriminatorSpec):
     """Image -> what the objective asks for: 1x1, 5 * `blocks` + 3 bottleneck blocks, linear; the score divided by 5."""
 
     blocks: int = 6
@@ -108,16 +105,8 @@ class BottleneckDiscriminator:
     norm: str = "batch"
     condition: str = "none"
 
-    energy: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         _check(self, NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return norm_of(self) in BATCH_NORMS
 
     @property
     def conditional(self) -> bool:

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from gansweep.models.heads import Judge
 from gansweep.models.mlp import Maxout, dense
 from gansweep.models.plain import ToUnit, check_classes, check_dropout, one_hot, units
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import above, part
 
 
 @part
-class CGANGenerator:
+class CGANGenerator(NetworkSpec):
     """z -> 200 and label -> 1000 ReLU units, both -> 1200, -> image in [-1, 1] by 2 sigmoid(a) - 1.
 
     `width` multiplies the numbers of units, 1 being the published ones.
@@ -29,7 +30,6 @@ class CGANGenerator:
 
     width: float = 1.0
     dropout: float = 0.5
-    normalised: ClassVar[bool] = False
     conditional: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class CGANGenerator:
 
 
 @part
-class CGANDiscriminator:
+class CGANDiscriminator(DiscriminatorSpec):
     """Example -> 240 and label -> 50 maxout units of five pieces, both -> 240 of four, -> heads.
 
     `width` multiplies the numbers of units, 1 being the published ones.
@@ -56,10 +56,7 @@ class CGANDiscriminator:
 
     width: float = 1.0
     dropout: float = 0.5
-    normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
     conditional: ClassVar[bool] = True
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         above(self, width=0)

@@ -6,11 +6,10 @@ the critic sees as they are. The inside is [batch, width, length], without any n
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import above, at_least, part
 
@@ -29,16 +28,13 @@ def _text_shape(spec: object, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 @part
-class CharCNNGenerator:
+class CharCNNGenerator(NetworkSpec):
     """z -> probabilities [batch, length, vocabulary]: linear, `blocks` residual blocks, 1x1 convolution, softmax."""
 
     width: int = 512
     blocks: int = 5
     kernel_size: int = 5
     residual_scale: float = 0.3
-    normalised: ClassVar[bool] = False
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -49,18 +45,13 @@ class CharCNNGenerator:
 
 
 @part
-class CharCNNDiscriminator:
+class CharCNNDiscriminator(DiscriminatorSpec):
     """Text -> scores: 1x1 convolution, `blocks` residual blocks, and the heads on all positions at once."""
 
     width: int = 512
     blocks: int = 5
     kernel_size: int = 5
     residual_scale: float = 0.3
-    normalised: ClassVar[bool] = False
-    uses_batch_norm: ClassVar[bool] = False
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check(self)

@@ -11,13 +11,11 @@ the resolution, after the discriminator's first layer and before the generator's
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
 from gansweep.models.layers import (
-    BATCH_NORMS,
     CONDITIONS,
     GATED_ACTIVATIONS,
     GENERATOR_NORMS,
@@ -33,6 +31,7 @@ from gansweep.models.layers import (
     normalise_spectrally,
     sees_labels,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -82,7 +81,7 @@ def _extra_layers(spec: DCGANGenerator | DCGANDiscriminator, middle: int, outer:
 
 
 @part
-class DCGANGenerator:
+class DCGANGenerator(NetworkSpec):
     """z -> image in [-1, 1] with `depth` weight layers; `norm` is used where `normalised`, never on the output.
 
     `stages` is the number of layers that double the size, so 2, 3, 4, 5 start at 4x4 for images of 16, 32, 64, 128.
@@ -103,8 +102,6 @@ class DCGANGenerator:
     kernel_size: int = 5
     condition: str = "none"
 
-    stochastic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         _check(self, GENERATOR_NORMS)
 
@@ -122,7 +119,7 @@ class DCGANGenerator:
 
 
 @part
-class DCGANDiscriminator:
+class DCGANDiscriminator(DiscriminatorSpec):
     """Image -> what the objective asks for, with `depth` weight layers; the first is never normalised.
 
     `stages` is the number of layers that halve the size; their widths are `width`, 2 `width`, 4 `width`, ..., or all
@@ -141,16 +138,8 @@ class DCGANDiscriminator:
     kernel_size: int = 5
     condition: str = "none"
 
-    energy: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         _check(self, NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return norm_of(self) in BATCH_NORMS
 
     @property
     def conditional(self) -> bool:

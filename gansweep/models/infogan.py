@@ -5,8 +5,6 @@ For sizes divisible by 4; the paper's images are 28x28.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import nn
 
 from gansweep.models.layers import norm, norm_of
@@ -19,6 +17,7 @@ from gansweep.models.plain import (
     fitting_images,
     units,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads
 from gansweep.parts import above, one_of, part
 
@@ -26,7 +25,7 @@ SLOPE = 0.1
 
 
 @part
-class InfoGANGenerator:
+class InfoGANGenerator(NetworkSpec):
     """z -> image in [-1, 1]: linear 1024, linear to 128 maps, two 4x4 transposed convolutions, 2 sigmoid(a) - 1.
 
     `width` multiplies the numbers of units and maps, 1 being the published ones. The output is not normalised.
@@ -35,8 +34,6 @@ class InfoGANGenerator:
     width: float = 1.0
     normalised: bool = True
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         above(self, width=0)
@@ -60,7 +57,7 @@ class InfoGANGenerator:
 
 
 @part
-class InfoGANDiscriminator:
+class InfoGANDiscriminator(DiscriminatorSpec):
     """Image -> scores, and codes by Q: two 4x4 convolutions of 64 and 128 maps, linear 1024.
 
     Q shares all of that and has a hidden layer of 128 units before the codes; it is built only where codes are asked
@@ -70,18 +67,10 @@ class InfoGANDiscriminator:
     width: float = 1.0
     normalised: bool = True
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         above(self, width=0)
         one_of(self, "norm", PLAIN_NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output` whose features are [batch, 1024 * width]."""

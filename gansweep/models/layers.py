@@ -16,7 +16,6 @@ ACTIVATIONS = ("relu", "leaky_relu", "softplus", "tanh", "elu")
 GATED_ACTIVATIONS = (*ACTIVATIONS, "gated")  # for networks that give a gate the two channels it needs
 NORMS = ("batch", "layer", "group", "instance", "spectral")
 GENERATOR_NORMS = (*NORMS, "conditional_batch")
-BATCH_NORMS = ("batch", "conditional_batch")
 CONDITIONS = ("none", "input")
 EPS = 1e-5
 GROUP_CHANNELS = 16

@@ -24,6 +24,7 @@ from gansweep.models.plain import (
     one_hot,
     units,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import above, at_least, one_of, part
 
@@ -39,7 +40,7 @@ def _up(inputs: int, outputs: int, kernel_size: int, stride: int = 2) -> nn.Modu
 
 
 @part
-class LSGANGenerator:
+class LSGANGenerator(NetworkSpec):
     """z -> image in [-1, 1] of a size divisible by 16: linear, seven 3x3 transposed convolutions, tanh.
 
     256 maps up to a quarter of the size, then 128 and 64; a layer of stride 1 follows each of the first two doublings
@@ -49,8 +50,6 @@ class LSGANGenerator:
     width: float = 1.0
     normalised: bool = True
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         above(self, width=0)
@@ -75,7 +74,7 @@ class LSGANGenerator:
 
 
 @part
-class LSGANDiscriminator:
+class LSGANDiscriminator(DiscriminatorSpec):
     """Image of a size divisible by 16 -> scores: four 5x5 convolutions of stride 2 with F, 2F, 4F, 8F maps.
 
     `width` is F; the first layer is not normalised.
@@ -84,18 +83,10 @@ class LSGANDiscriminator:
     width: int = 64
     normalised: bool = True
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
         one_of(self, "norm", PLAIN_NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output`; features [batch, 8F * (size / 16)^2]."""
@@ -111,7 +102,7 @@ class LSGANDiscriminator:
 
 
 @part
-class ManyClassGenerator:
+class ManyClassGenerator(NetworkSpec):
     """z and label -> image in [-1, 1] of a size divisible by 4, for more classes than a one-hot input would serve.
 
     The label's one-hot vector is first mapped to `label_units` numbers by a linear layer, Phi(y) (Mao et al. 2017);
@@ -124,7 +115,6 @@ class ManyClassGenerator:
     normalised: bool = True
     norm: str = "batch"
     conditional: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_many_class(self)
@@ -137,7 +127,7 @@ class ManyClassGenerator:
 
 
 @part
-class ManyClassDiscriminator:
+class ManyClassDiscriminator(DiscriminatorSpec):
     """Image of a size divisible by 4 and label -> scores; Phi(y) stands beside every layer's input but the first.
 
     Phi(y) has a linear layer of its own here (Mao et al. 2017). As in the authors' code the two
@@ -150,16 +140,9 @@ class ManyClassDiscriminator:
     normalised: bool = True
     norm: str = "batch"
     conditional: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_many_class(self)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> LabelledDiscriminator:
         """The network from [batch, channels, size, size] and labels [batch] to an `Output`.

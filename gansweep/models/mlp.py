@@ -16,7 +16,6 @@ are choices of fields:
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ from gansweep.models.plain import (
     in_range,
     vector_norm,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -54,7 +54,7 @@ def dense(
 
 
 @part
-class MLPGenerator:
+class MLPGenerator(NetworkSpec):
     """z -> example of any shape, with `depth` linear layers; `norm` is used where `normalised`, never on the output.
 
     `output`: "linear" for points, or a range of [-1, 1] for images by "tanh" or "sigmoid", which is 2 sigmoid(a) - 1.
@@ -68,7 +68,6 @@ class MLPGenerator:
     norm: str = "batch"
     output: str = "linear"
     condition: str = "none"
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, depth=1, width=1)
@@ -88,7 +87,7 @@ class MLPGenerator:
 
 
 @part
-class MLPDiscriminator:
+class MLPDiscriminator(DiscriminatorSpec):
     """Example of any shape -> scores, with `depth` linear layers; the first is never normalised.
 
     `activation` may be "maxout" with `pieces` per unit. `dropout` is the share of hidden units set to 0.
@@ -103,7 +102,6 @@ class MLPDiscriminator:
     norm: str = "batch"
     dropout: float = 0.0
     condition: str = "none"
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, depth=1, width=1, pieces=2)

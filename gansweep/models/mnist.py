@@ -7,13 +7,13 @@ authors normalise under weight clipping only, so `normalised` is False here.
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from gansweep.models.layers import activation, norm, norm_of
 from gansweep.models.mlp import dense
 from gansweep.models.plain import PLAIN_NORMS, PlainDiscriminator, PlainGenerator, ToUnit, fitting_images
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads
 from gansweep.parts import at_least, one_of, part
 
@@ -30,7 +30,7 @@ class Crop(nn.Module):
 
 
 @part
-class MNISTGenerator:
+class MNISTGenerator(NetworkSpec):
     """z -> image in [-1, 1]: linear to 4F maps, 5x5 transposed convolutions of stride 2 to 2F, F, channels.
 
     The linear layer's maps are an eighth of the size, rounded up; the doubled ones are cropped to a quarter: 4, 8 -> 7,
@@ -40,8 +40,6 @@ class MNISTGenerator:
     width: int = 64
     normalised: bool = False
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
@@ -65,7 +63,7 @@ class MNISTGenerator:
 
 
 @part
-class MNISTDiscriminator:
+class MNISTDiscriminator(DiscriminatorSpec):
     """Image -> scores: 5x5 convolutions of stride 2 with F, 2F, 4F maps; the first is never normalised.
 
     Any multiple of 4 from 8 on fits. `width` is F.
@@ -74,18 +72,10 @@ class MNISTDiscriminator:
     width: int = 64
     normalised: bool = False
     norm: str = "batch"
-    conditional: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    energy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, width=1)
         one_of(self, "norm", PLAIN_NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return self.normalised and self.norm == "batch"
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> PlainDiscriminator:
         """The network from [batch, channels, size, size] to an `Output`; features [batch, 4F * ceil(size / 8)^2]."""

@@ -8,14 +8,11 @@ generator has a block for each doubling from 4x4 (or 5x5 to 7x7) and the discrim
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from gansweep.models.heads import Judge
 from gansweep.models.layers import (
     ACTIVATIONS,
-    BATCH_NORMS,
     CONDITIONS,
     GENERATOR_NORMS,
     NORMS,
@@ -30,6 +27,7 @@ from gansweep.models.layers import (
     normalise_spectrally,
     sees_labels,
 )
+from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
 from gansweep.parts import at_least, one_of, part
 
@@ -65,7 +63,7 @@ def _doublings(size: int) -> tuple[int, int]:
 
 
 @part
-class ResNetGenerator:
+class ResNetGenerator(NetworkSpec):
     """z -> image in [-1, 1]: linear to 4x4, a doubling block for each size up to the image's, 3x3 to the channels.
 
     `condition="input"` appends the label's one-hot vector to z; the conditional model of the paper is
@@ -77,8 +75,6 @@ class ResNetGenerator:
     normalised: bool = True
     norm: str = "batch"
     condition: str = "none"
-
-    stochastic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check(self, GENERATOR_NORMS)
@@ -97,7 +93,7 @@ class ResNetGenerator:
 
 
 @part
-class ResNetDiscriminator:
+class ResNetDiscriminator(DiscriminatorSpec):
     """Image -> what the objective asks for: halving blocks, two more blocks, and the mean over the remaining places.
 
     Not normalised by default, as published; where it is, the first block still has no norm.
@@ -109,16 +105,8 @@ class ResNetDiscriminator:
     norm: str = "layer"
     condition: str = "none"
 
-    energy: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         _check(self, NORMS)
-
-    @property
-    def uses_batch_norm(self) -> bool:
-        """Whether an example's score depends on the rest of its batch."""
-        return norm_of(self) in BATCH_NORMS
 
     @property
     def conditional(self) -> bool:

@@ -1,0 +1,35 @@
+"""What a specification says of its network unless it says otherwise: the facts that the loop and the checks ask for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NetworkSpec:
+    """A generator, or what a discriminator has in common with one.
+
+    Where a network can be normalised, `normalised` and `norm` are fields.
+    """
+
+    normalised: bool = False
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it is given the class."""
+        return False
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it draws random numbers of its own, such as dropout's."""
+        return False
+
+
+class DiscriminatorSpec(NetworkSpec):
+    """A discriminator: whether its examples mix, and what its score is."""
+
+    energy: ClassVar[bool] = False  # whether the score is a reconstruction error
+
+    @property
+    def uses_batch_norm(self) -> bool:
+        """Whether an example's score depends on the rest of its batch."""
+        return self.normalised and getattr(self, "norm", None) == "batch"
