@@ -6,6 +6,10 @@ design  One generator and one critic of 1-D convolutions on one-hot characters: 
         be expected to beat. The corpus of the reduced presets is made by a small grammar.
 after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 5.5 and the authors' code.
 run     gansweep launch studies/character_model.py
+took    laptop: 4 minutes on two CPU cores busy with other work.
+found   laptop, generated sentences, two seeds: the divergence of 4-grams falls from 0.85 and 0.81 bits after 50
+        iterations to 0.50 after 400 with WGAN-GP, and ends at 0.78 and 0.95 with the standard GAN; the floor is
+        0.0014.
 """
 
 from gansweep import (

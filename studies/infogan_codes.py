@@ -6,6 +6,10 @@ design  One network pair under two arms from the same weights, data order and no
         each category is matched to its most frequent digit.
 after   Chen et al. 2016, "InfoGAN", section 7.1, figure 1 and section 7.2.
 run     gansweep launch studies/infogan_codes.py
+took    laptop: 6 minutes on two CPU cores busy with other work.
+found   laptop, digits, three seeds: L_I reaches 2.22 nats with all of them and 0.01 to 0.04 without the reward; Q
+        reads 0.67 to 0.77 of the test digits right, against 0.16 to 0.57. The 5% error of the paper is far from
+        reached.
 """
 
 from gansweep import (
