@@ -225,8 +225,8 @@ def test_a_spectral_norm_has_the_same_state_in_both_routes_and_afterwards(uncomp
 
 
 def test_a_check_notices_routes_that_differ_and_nothing_has_changed(uncompiled: None) -> None:
-    # dropout draws another mask in each call
-    network = convolutional(extra=nn.Dropout(0.5))
+    # its slopes are drawn anew in each call
+    network = convolutional(extra=nn.RReLU(0.1, 0.9))
     before = Everything(network)
     reason = parity(Penalty(GradientPenalty(), network, score, compiled=True), REAL, FAKE)
     assert reason is not None
@@ -234,8 +234,14 @@ def test_a_check_notices_routes_that_differ_and_nothing_has_changed(uncompiled: 
     assert Everything(network) == before
 
 
-def test_a_check_is_not_satisfied_by_a_penalty_that_is_0_on_both_routes(uncompiled: None) -> None:
+def test_dropout_is_refused_by_its_name(uncompiled: None) -> None:
     network = convolutional(extra=nn.Dropout(0.5))
+    reason = parity(Penalty(GradientPenalty(), network, score, compiled=True), REAL, FAKE)
+    assert reason == "the penalty cannot be compiled: dropout would draw other masks"
+
+
+def test_a_check_is_not_satisfied_by_a_penalty_that_is_0_on_both_routes(uncompiled: None) -> None:
+    network = convolutional(extra=nn.RReLU(0.1, 0.9))
     constraint = GradientPenalty(one_sided=True, target=1e6)
     assert outcome(Penalty(constraint, network, score))[0] == 0
     assert parity(Penalty(constraint, network, score, compiled=True), REAL, FAKE) is not None

@@ -40,6 +40,7 @@ from gansweep.data.sources import (
     Parquet,
     named,
 )
+from gansweep.data.text import TextFile
 
 CIFAR10_PARQUET = Path(
     os.environ.get("GANSWEEP_TEST_CIFAR10", Path(__file__).parents[2] / "shared" / "data" / "cifar10")
@@ -298,6 +299,14 @@ def test_a_set_too_small_to_hold_images_out_is_refused(tmp_path: Path) -> None:
 
 
 # What is missing or damaged is named
+
+
+def test_text_is_chosen_on_the_command_line_like_images(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("one line\n" * 30)
+    assert named(f"text:{file}", size=32) == TextFile(path=str(file))
+    with pytest.raises(ValueError, match="needs a path: text:PATH"):
+        named("text")
 
 
 def test_a_missing_folder_is_named_in_one_line() -> None:

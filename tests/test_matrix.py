@@ -685,7 +685,7 @@ def test_T_13_the_points_of_a_penalty_are_judged_with_their_own_labels(
     state.discriminator.register_forward_pre_hook(lambda module, given: seen.append(given))
     list(train(config, state, tiny_images, CPU))
     (real, real_labels), (fake, fake_labels), (points, labels) = seen[:3]
-    assert not torch.equal(real_labels, fake_labels)
+    assert torch.equal(real_labels, fake_labels)  # so that a point between the two belongs to one class
     assert torch.equal(labels, fake_labels if constraint.at == "fake" else real_labels)
     assert torch.equal(points, {"real": real, "fake": fake}.get(constraint.at, points))
 
