@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# the longest file first, so that it does not run alone at the end
+TESTS := tests/test_launch.py $(filter-out tests/test_launch.py,$(sort $(wildcard tests/test_*.py)))
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
 .PHONY: demo test check format benchmarks clean
@@ -14,7 +16,7 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 	$(BIN)/gansweep launch studies/arch_robustness.py --preset smoke --home $(HOME_DIR)
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff format --check .
