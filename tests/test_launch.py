@@ -200,9 +200,14 @@ def test_a_killed_worker_costs_an_attempt_and_no_trial(home: Path) -> None:
     wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
     # only the workers of this sweep: those in the driver's own session
     search = ["pgrep", "-s", str(driver.pid), "-f", "ray::ResourceTrainable"]
-    found = subprocess.run(search, capture_output=True, text=True, check=False).stdout
-    assert found.split(), "no worker process was found"
-    for pid in found.split():
+    found: list[str] = []
+
+    def seen() -> bool:  # a worker between two calls has another title
+        found[:] = subprocess.run(search, capture_output=True, text=True, check=False).stdout.split()
+        return bool(found)
+
+    wait_until(seen, driver)
+    for pid in found:
         os.kill(int(pid), signal.SIGKILL)
     output = driver.communicate(timeout=500)[0]
     assert driver.returncode == 0, output
