@@ -23,7 +23,6 @@ from gansweep.models.layers import (
     norm,
     norm_of,
     normalise_spectrally,
-    sees_labels,
 )
 from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
@@ -62,11 +61,6 @@ class ACGANGenerator(NetworkSpec):
             raise ValueError(f"ACGANGenerator.widths = {self.widths!r} must be whole numbers >= 1, at least one")
         check_norm(self, GENERATOR_NORMS)
         one_of(self, "condition", CONDITIONS)
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the network wants labels."""
-        return sees_labels(self)
 
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> Generator:
         """The network from [batch, latent_size] (and labels [batch], if `conditional`) to [batch, *shape].

@@ -148,11 +148,6 @@ class Residual(nn.Module):
         return self.shortcut(x) + self.scale * self.main(x, labels)
 
 
-def sees_labels(spec: Any) -> bool:
-    """Whether a network of this specification is told the class."""
-    return spec.condition == "input" or norm_of(spec) == "conditional_batch"
-
-
 def append_labels(x: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """x [batch, C, ...] with the labels' one-hot vectors as `num_classes` further channels, constant over the rest."""
     hot = (labels[:, None] == torch.arange(num_classes, device=labels.device)).to(x.dtype)

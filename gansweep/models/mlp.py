@@ -76,11 +76,6 @@ class MLPGenerator(NetworkSpec):
         one_of(self, "output", RANGES)
         one_of(self, "condition", CONDITIONS)
 
-    @property
-    def conditional(self) -> bool:
-        """Whether the network wants labels."""
-        return self.condition == "input"
-
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> Generator:
         """The network from [batch, latent_size] to [batch, *shape]."""
         return Generator(self, latent_size, shape, num_classes)
@@ -114,11 +109,6 @@ class MLPDiscriminator(DiscriminatorSpec):
     def uses_batch_norm(self) -> bool:
         """Whether an example's score depends on the rest of its batch."""
         return self.normalised and self.norm == "batch" and self.depth > 2
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the network wants labels."""
-        return self.condition == "input"
 
     @property
     def stochastic(self) -> bool:

@@ -25,7 +25,6 @@ from gansweep.models.layers import (
     norm,
     norm_of,
     normalise_spectrally,
-    sees_labels,
 )
 from gansweep.models.spec import DiscriminatorSpec, NetworkSpec
 from gansweep.outputs import Heads, Output
@@ -79,11 +78,6 @@ class ResNetGenerator(NetworkSpec):
     def __post_init__(self) -> None:
         _check(self, GENERATOR_NORMS)
 
-    @property
-    def conditional(self) -> bool:
-        """Whether the network wants labels."""
-        return sees_labels(self)
-
     def build(self, *, latent_size: int, shape: tuple[int, ...], num_classes: int = 0) -> Generator:
         """The network from [batch, latent_size] (and labels [batch], if `conditional`) to [batch, *shape].
 
@@ -107,11 +101,6 @@ class ResNetDiscriminator(DiscriminatorSpec):
 
     def __post_init__(self) -> None:
         _check(self, NORMS)
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the network wants labels."""
-        return sees_labels(self)
 
     def build(self, *, shape: tuple[int, ...], num_classes: int = 0, heads: Heads) -> Discriminator:
         """The network from [batch, *shape] in [-1, 1] (and labels [batch], if `conditional`) to an `Output`.

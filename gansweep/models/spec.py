@@ -8,15 +8,16 @@ from typing import ClassVar
 class NetworkSpec:
     """A generator, or what a discriminator has in common with one.
 
-    Where a network can be normalised, `normalised` and `norm` are fields.
+    Where a network can be normalised, `normalised` and `norm` are fields; where it can be given the class, `condition`.
     """
 
     normalised: bool = False
 
     @property
     def conditional(self) -> bool:
-        """Whether it is given the class."""
-        return False
+        """Whether it is given the class, as an input or by its normalisation."""
+        told = getattr(self, "condition", "none") == "input"
+        return told or (self.normalised and getattr(self, "norm", None) == "conditional_batch")
 
     @property
     def stochastic(self) -> bool:
