@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gansweep.parts import at_least, content_id, describe, misspelt, override, part
+from gansweep.parts import at_least, content_id, describe, misspelt, one_of, override, part
 from gansweep.randomness import derive_seed
 from gansweep.space import Space
 from gansweep.trial import TrialConfig
@@ -67,6 +67,7 @@ class Study:
     `axes` maps an axis to its arms, and an arm to the fields it sets; several axes give the product of their arms.
     `space` maps dotted fields to what is drawn for each of the `draws`; each is a cell `repeats` times, with a seed of
     its own. `thresholds` are scores a success must exceed.
+    `traces` is "summary", or "layers" to record the gradient norm of every weight tensor at every report, too.
     `audit_fraction` of the trials that a rule would prune run to the end, to measure how often the rule is wrong.
     """
 
@@ -82,6 +83,7 @@ class Study:
     rules: tuple[Any, ...]
     thresholds: tuple[float, ...] = ()
     audit_fraction: float = 0.1
+    traces: str = "summary"
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict)
     report: tuple[Any, ...] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -90,6 +92,7 @@ class Study:
 
     def __post_init__(self) -> None:
         at_least(self, draws=1, repeats=1, seed=0, audit_fraction=0)
+        one_of(self, "traces", ("summary", "layers"))
         if not self.name.replace("_", "").isalnum():
             raise ValueError(f"Study.name = {self.name!r} may hold letters, digits and underscores only")
         if not self.question.rstrip().endswith("?"):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from gansweep.data.batches import Batches, labelled_rows
 from gansweep.data.training_set import TrainingSet
+from gansweep.diagnostics import Monitor, evaluating
 from gansweep.losses.compiled import Penalty, parity
 from gansweep.outputs import Output
 from gansweep.randomness import derive_seed, stream
@@ -170,17 +171,14 @@ def sample(config: TrialConfig, state: TrainState, num: int, device: torch.devic
     z depends on the cell's seed and the batch number only, so that every evaluation of every arm uses the same. A
     conditional generator is asked for the classes in turn.
     """
-    network = state.ema if state.ema is not None else state.generator
-    was_training = network.training
-    network.eval()
     labels = torch.arange(num, device=device) % state.num_classes if config.generator.conditional else None
     samples = []
-    for number, start in enumerate(range(0, num, batch_size)):
-        z = draw_latent(config.latent, batch_size, stream(device, config.seed, "latent", "evaluation", number))
-        z = z[: num - start]
-        given = (z,) if labels is None else (z, labels[start : start + batch_size])
-        samples.append(network(*given))
-    network.train(was_training)
+    with evaluating(state.ema if state.ema is not None else state.generator) as network:
+        for number, start in enumerate(range(0, num, batch_size)):
+            z = draw_latent(config.latent, batch_size, stream(device, config.seed, "latent", "evaluation", number))
+            z = z[: num - start]
+            given = (z,) if labels is None else (z, labels[start : start + batch_size])
+            samples.append(network(*given))
     return Samples(torch.cat(samples), labels)
 
 
@@ -190,10 +188,8 @@ def evaluator(config: TrialConfig, state: TrainState) -> Callable[[Tensor], Outp
     @torch.inference_mode()
     def answer(x: Tensor) -> Output:
         assert not config.discriminator.conditional
-        was_training = state.discriminator.training
-        state.discriminator.eval()
-        output: Output = state.discriminator(x)
-        state.discriminator.train(was_training)
+        with evaluating(state.discriminator) as discriminator:
+            output: Output = discriminator(x)
         return output
 
     return answer
@@ -248,10 +244,6 @@ def _digest(tensor: Tensor) -> str:
     return hashlib.sha256(tensor.cpu().numpy().tobytes()).hexdigest()[:12]
 
 
-def _gradient_norm(network: nn.Module) -> Tensor:
-    return torch.nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
-
-
 @torch.no_grad()
 def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights; buffers (running statistics) are copied (trap T-44)."""
@@ -281,9 +273,17 @@ def penalty_parity(config: TrialConfig, state: TrainState, data: TrainingSet, de
 
 
 def train(
-    config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device, *, compiled: bool = False
+    config: TrialConfig,
+    state: TrainState,
+    data: TrainingSet,
+    device: torch.device,
+    *,
+    compiled: bool = False,
+    layers: bool = False,
 ) -> Iterator[Step]:
     """Train from `state` to `config.steps`; `data` is on the device, `compiled` says how the penalty is computed.
+
+    With `layers` each report has the gradient norm of every weight tensor, too.
 
     One iteration is n_critic discriminator updates and one generator update. Nothing is read back from the device
     between two reports. A loss that is not finite is data: its first step is reported and the caller decides.
@@ -300,6 +300,7 @@ def train(
         size = min(config.batch_size, config.labelled)
         labelled = Batches(data, size, seed, device, rows=rows, purpose="labelled")
     penalty = Penalty(config.constraint, discriminator, objective.score, compiled)
+    monitor = Monitor(config, state, layers=layers)
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.autocast == "bf16")
     simultaneous = config.update_order == "simultaneous"
 
@@ -403,21 +404,19 @@ def train(
 
         # --- report: the one place where the host waits for the device
         if state.step % config.report_every == 0 or state.step == config.steps:
-            norms = [_gradient_norm(generator), _gradient_norm(discriminator)]
-            *means, norm_g, norm_d, first_bad = torch.stack(
-                [*(totals / (state.step - since)), *norms, nonfinite]
-            ).tolist()
+            health = monitor.read()
+            first_bad, *read = torch.stack([nonfinite, *(totals / (state.step - since)), *health.values()]).tolist()
+            scalars_read = dict(zip([*names, *health], read, strict=True))
+            if config.loss.indifferent_loss is not None:
+                confidence = 1 - scalars_read["loss_discriminator"] / config.loss.indifferent_loss
+                scalars_read["discriminator_confidence"] = confidence
             since = state.step
             state.seconds += time.perf_counter() - started
             yield Step(
                 step=state.step,
                 images_seen=state.discriminator_steps * config.batch_size,
                 seconds=state.seconds,
-                scalars={
-                    **dict(zip(names, means, strict=True)),
-                    "gradient_norm_generator": norm_g,
-                    "gradient_norm_discriminator": norm_d,
-                },
+                scalars=scalars_read,
                 nonfinite_step=int(first_bad) if first_bad >= 0 else None,
             )
             started = time.perf_counter()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,11 @@ from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from gansweep.data.cache import Images, to_unit
-from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier
-from gansweep.metrics.inception_score import InceptionScore, inception_score, real_score
+from gansweep.metrics.classifier import Answers, LoadedClassifier, TrainedClassifier
+from gansweep.metrics.entropy import class_share, inception_score, score_interval
+from gansweep.metrics.inception_score import InceptionScore, real_score
+from gansweep.metrics.subject import Subject
+from gansweep.outputs import Output
 from gansweep.parts import describe
 
 CERTAIN = 1e4  # a logit so large that the softmax is exactly one-hot in float64
@@ -28,9 +30,9 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
 def pixel_classifier(num_classes: int = 4) -> LoadedClassifier:
     """A judge with a known answer: the class is the first pixel, and it is certain."""
 
-    def forward(images: Tensor) -> Tensor:
+    def forward(images: Tensor) -> Answers:
         labels = images[:, 0, 0, 0].long() % num_classes
-        return torch.nn.functional.one_hot(labels, num_classes).float() * CERTAIN
+        return Answers(torch.nn.functional.one_hot(labels, num_classes).float() * CERTAIN, images[:, 0, 0].float())
 
     return LoadedClassifier(
         forward=forward,
@@ -38,6 +40,7 @@ def pixel_classifier(num_classes: int = 4) -> LoadedClassifier:
         hash="0",
         channels=1,
         num_classes=num_classes,
+        num_features=8,
         device=torch.device("cpu"),
     )
 
@@ -46,8 +49,15 @@ def images_of(labels: Tensor) -> Tensor:
     return labels.to(torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8)
 
 
-def in_batches(samples: Tensor, size: int, _: int) -> Iterator[Tensor]:
-    yield from samples.split(size)
+def subject_of(samples: Tensor) -> Subject:
+    """Samples alone; the score looks at nothing else."""
+    return Subject(samples, None, lambda x: Output(), None)
+
+
+def score_of(samples: Tensor, judge: LoadedClassifier | None = None) -> float:
+    return InceptionScore(num_samples=len(samples)).measure(subject_of(samples), judge or pixel_classifier())[
+        "inception_score"
+    ]
 
 
 # Closed forms
@@ -92,12 +102,27 @@ def test_a_constant_added_to_all_logits_of_a_sample_changes_nothing() -> None:
     assert inception_score(shifted)[0] == pytest.approx(inception_score(logits)[0], rel=1e-9)
 
 
-@pytest.mark.parametrize(("num", "mean", "std"), [(20, 7.78, 0.87), (100, 9.56, 0.21), (500, 9.91, 0.04)])
-def test_the_bias_of_small_samples_is_the_derived_one(num: int, mean: float, std: float) -> None:
-    # A perfect generator of 10 classes, N samples: mean and spread over N of the score, from its derivation.
+@pytest.mark.parametrize(
+    ("num_classes", "num", "mean"),
+    [
+        *((10, n, mean) for n, mean in [(20, 7.78), (100, 9.56), (500, 9.91), (1000, 9.955), (5000, 9.991)]),
+        *((1000, n, mean) for n, mean in [(20, 19.7), (100, 93.6), (500, 366.0), (1000, 564.0), (5000, 901.0)]),
+    ],
+)
+def test_the_bias_of_small_samples_is_the_derived_one(num_classes: int, num: int, mean: float) -> None:
+    # A perfect generator, N certain samples of classes drawn uniformly: the mean of the score, from its derivation.
+    rng = np.random.default_rng(1)
+    repeats = 400 if num_classes == 10 else max(6, 4000 // num)
+    drawn = [rng.integers(num_classes, size=num) for _ in range(repeats)]
+    scores = [inception_score(one_hot(labels, num_classes))[0] for labels in drawn]
+    rounded = 0.5 * 10.0 ** (1 - len(f"{mean:g}".partition(".")[2])) / 10
+    assert np.mean(scores) == pytest.approx(mean, abs=4 * np.std(scores) / math.sqrt(repeats) + rounded)
+
+
+@pytest.mark.parametrize(("num", "std"), [(20, 0.87), (100, 0.21), (500, 0.04), (1000, 0.02), (5000, 0.004)])
+def test_the_spread_of_small_samples_is_the_derived_one(num: int, std: float) -> None:
     rng = np.random.default_rng(1)
     scores = [inception_score(one_hot(rng.integers(10, size=num), 10))[0] for _ in range(400)]
-    assert np.mean(scores) == pytest.approx(mean, abs=4 * std / 20 + 0.01)
     assert np.std(scores) == pytest.approx(std, rel=0.25)
 
 
@@ -119,22 +144,18 @@ def test_T_23_a_split_of_one_sample_is_refused_because_it_always_scores_one(num:
         inception_score(np.zeros((num, 10)), num_splits)
 
 
-def test_T_24_the_score_of_an_image_does_not_depend_on_the_batch_it_comes_in() -> None:
-    torch.manual_seed(0)
-    samples = torch.rand(96, 1, 8, 8) * 0.4 - 0.2
-    metric = InceptionScore(num_samples=96)
-    scores = []
-    for size in (1, 7, 96):
-        scores.append(metric.score(partial(in_batches, samples, size), pixel_classifier()))
-    assert scores[0] == scores[1] == scores[2]
+def test_T_24_what_the_judge_says_of_an_image_does_not_depend_on_the_batch_it_comes_in() -> None:
+    pixels = torch.randint(0, 256, (96, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    said = [pixel_classifier().logits(pixels, batch_size=size) for size in (1, 7, 96)]
+    assert said[0].equal(said[1])
+    assert said[0].equal(said[2])
 
 
 def test_T_24_floats_are_quantised_by_the_one_map_and_other_numbers_are_refused() -> None:
     pixels = images_of(torch.arange(64) % 4)
-    metric, judge = InceptionScore(num_samples=64), pixel_classifier()
-    assert metric.score(to_unit(pixels), judge) == metric.score(pixels, judge)
+    assert score_of(to_unit(pixels)) == score_of(to_unit(pixels) + 1e-4) == pytest.approx(4)
     with pytest.raises(ValueError, match="int64"):
-        metric.score(pixels.long(), judge)
+        pixel_classifier().logits(pixels.long())
 
 
 def test_T_25_the_protocol_says_which_mode_and_weights_the_generator_had() -> None:
@@ -207,29 +228,80 @@ def test_T_29_the_protocol_holds_everything_that_makes_scores_comparable() -> No
     }
 
 
-def test_exactly_the_first_samples_are_scored_and_no_more_are_drawn() -> None:
-    drawn = []
-
-    def sampler(batch_size: int) -> Iterator[Tensor]:
-        while True:
-            drawn.append(batch_size)
-            yield images_of(torch.full((batch_size,), min(len(drawn) - 1, 3)))
-
-    # 256 of class 0 and the first 44 of the next 256, of class 1
-    score = InceptionScore(num_samples=300).score(sampler, pixel_classifier())["inception_score"]
+def test_exactly_the_first_samples_are_scored() -> None:
+    # of 300 samples 256 are of class 0 and 44 of class 1; what follows is of class 2
+    samples = to_unit(images_of(torch.cat([torch.zeros(256), torch.ones(44), torch.full((100,), 2)])))
+    score = InceptionScore(num_samples=300).measure(subject_of(samples), pixel_classifier())["inception_score"]
     shares = [256 / 300, 44 / 300]
     assert score == pytest.approx(math.exp(-sum(p * math.log(p) for p in shares)))
-    assert drawn == [256, 256]
+
+
+def test_metrics_with_one_classifier_ask_it_once_for_each_sample() -> None:
+    asked = []
+    judge = pixel_classifier()
+    watched = dataclasses.replace(judge, forward=lambda images: asked.append(len(images)) or judge.forward(images))
+    subject = subject_of(to_unit(images_of(torch.arange(40) % 4)))
+    few, many = (InceptionScore(num_samples=n).measure(subject, watched) for n in (20, 40))
+    assert asked == [20, 20]
+    assert few == InceptionScore(num_samples=20).measure(subject, judge)
+    assert many == InceptionScore(num_samples=40).measure(subject_of(subject.samples), judge)
 
 
 def test_too_few_samples_are_an_error() -> None:
     with pytest.raises(ValueError, match="needs 2000 samples and got 8"):
-        InceptionScore().score(images_of(torch.arange(8)), pixel_classifier())
+        InceptionScore().measure(subject_of(to_unit(images_of(torch.arange(8)))), pixel_classifier())
 
 
-def test_samples_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(ValueError, match="not finite"):
-        InceptionScore(num_samples=4).score(torch.full((4, 1, 8, 8), float("nan")), pixel_classifier())
+# How sure the score is
+
+
+def test_the_interval_of_certain_predictions_is_the_closed_form() -> None:
+    # K equal classes, n each: C_kk / p_k = 1 - 1/K, so the bias is (K - 1) / 2N, and all divergences are log K
+    num_classes, num = 10, 500
+    low, high = score_interval(one_hot(np.arange(num) % num_classes, num_classes))
+    reach = 1.959964 * math.sqrt(num_classes * (1 - 1 / num_classes) ** 2 / (2 * num**2))
+    assert low == pytest.approx(num_classes * math.exp(-reach), rel=1e-6)
+    assert high == pytest.approx(num_classes * math.exp((num_classes - 1) / (2 * num) + reach), rel=1e-6)
+
+
+def test_a_collapsed_generator_is_sure_to_score_one() -> None:
+    assert score_interval(one_hot(np.zeros(50, int), 10)) == (1.0, 1.0)
+
+
+def test_splits_widen_the_interval_upwards_because_each_is_biased_more() -> None:
+    logits = np.random.default_rng(0).normal(size=(1000, 10)) * 4
+    (low, high), (low_of_ten, high_of_ten) = (score_interval(logits, n) for n in (1, 10))
+    assert high_of_ten - inception_score(logits, 10)[0] > high - inception_score(logits)[0]
+    assert low_of_ten < low
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 3.0, 30.0])
+@pytest.mark.parametrize("num_splits", [1, 5])
+def test_the_interval_holds_the_score_of_endless_samples_and_of_other_ones_as_often_as_it_says(
+    sharpness: float, num_splits: int
+) -> None:
+    # classes of unequal shares, predictions from vague to certain
+    rng = np.random.default_rng(2)
+    shares = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
+
+    def logits(num: int) -> np.ndarray:
+        return (np.eye(5)[rng.choice(5, size=num, p=shares)] + 0.3 * rng.normal(size=(num, 5))) * sharpness
+
+    limit = inception_score(logits(400_000))[0]
+    same_protocol = np.mean([inception_score(logits(500), num_splits)[0] for _ in range(300)])
+    found = np.array([score_interval(logits(500), num_splits) for _ in range(400)])
+    # each end is one side of a 95% interval: right 97.5% of the time; 400 draws have a standard error of 0.8%
+    assert (found[:, 0] <= same_protocol).mean() > 0.95
+    assert (found[:, 1] >= limit).mean() > 0.95
+    assert ((found[:, 0] <= limit) & (limit <= found[:, 1])).mean() > 0.92
+    # and it is not wide for nothing: some are wrong, or bias alone covers it
+    assert (found[:, 1] - found[:, 0]).mean() < 0.35 * limit
+
+
+def test_the_share_of_classes_is_that_of_the_classes_that_samples_fill() -> None:
+    assert class_share(one_hot(np.arange(300) % 3, 10)) == pytest.approx(0.3)
+    assert class_share(one_hot(np.zeros(20, int), 10)) == pytest.approx(0.1)
+    assert class_share(np.zeros((20, 10))) == pytest.approx(1)
 
 
 def test_real_images_score_what_a_perfect_generator_would() -> None:

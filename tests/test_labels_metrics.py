@@ -15,7 +15,7 @@ from gansweep.data.densities import SwissRoll
 from gansweep.data.opened import OpenData, open_data
 from gansweep.data.sources import Digits
 from gansweep.data.training_set import ImageSet
-from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier
+from gansweep.metrics.classifier import Answers, LoadedClassifier, TrainedClassifier
 from gansweep.metrics.labels import DiscriminatorAccuracy, RequestedLabelAccuracy, meaning
 from gansweep.metrics.subject import Subject
 from gansweep.outputs import Output
@@ -185,12 +185,18 @@ def judge(table: dict[int, int]) -> LoadedClassifier:
     columns = torch.zeros(256, dtype=torch.int64)
     for value, label in table.items():
         columns[value] = label
+
+    def forward(x: torch.Tensor) -> Answers:
+        logits = torch.nn.functional.one_hot(columns[x[:, 0, 0, 0].long()], 3).float()
+        return Answers(logits, logits)
+
     return LoadedClassifier(
-        forward=lambda x: torch.nn.functional.one_hot(columns[x[:, 0, 0, 0].long()], 3).float(),
+        forward=forward,
         name="greys",
         hash="0",
         channels=1,
         num_classes=3,
+        num_features=3,
         device=CPU,
         test_accuracy=0.875,
     )

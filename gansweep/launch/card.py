@@ -21,7 +21,7 @@ from gansweep.study import Plan, Selection
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
     *("data", "losses", "metrics", "models"),
-    *("initialisation.py", "optimizers.py", "outputs.py", "randomness.py", "schedules.py", "search.py"),
+    *("diagnostics.py", "initialisation.py", "optimizers.py", "outputs.py", "randomness.py", "schedules.py", "search.py"),
     *("stability.py", "study.py", "training.py", "trial.py"),
     *("launch/driver.py", "launch/worker.py"),
 )

@@ -17,6 +17,7 @@ import torch
 
 from gansweep.data.opened import OpenData, open_data
 from gansweep.data.training_set import TrainingSet
+from gansweep.diagnostics import examine, real_spread
 from gansweep.launch.pictures import SAMPLES_SHOWN, picture
 from gansweep.launch.trial_dir import TrialDir, write_atomically
 from gansweep.metrics.subject import Subject
@@ -91,6 +92,7 @@ class Worker:
         self.device = resolve_device(workplace.device)
         self._data: dict[str, OpenData] = {}
         self._judges: dict[str, list[Any]] = {}
+        self._spreads: dict[str, torch.Tensor] = {}
         self._parities: dict[str, str | None] = {}
 
     def run(self, assignment: Assignment) -> Iterator[Report]:
@@ -122,7 +124,8 @@ class Worker:
             note = f"{error}; the trial starts again"
         saved_at, cost = time.monotonic(), 0.0
         compiled = config.compile_penalty and why_eager is None
-        for step in train(config, state, training, self.device, compiled=compiled):
+        layers = self.study.traces == "layers"
+        for step in train(config, state, training, self.device, compiled=compiled, layers=layers):
             # what was recorded before an interruption is computed again, bit for bit, and not reported again
             if step.step <= assignment.recorded_step:
                 continue
@@ -156,7 +159,7 @@ class Worker:
     def _evaluate(
         self, config: TrialConfig, state: TrainState, data: OpenData, spent: dict[str, float], directory: TrialDir
     ) -> dict[str, float]:
-        """Every score of the study on fresh samples in evaluation mode; a picture of some goes to the directory."""
+        """Every score of the study, and more, on fresh samples in evaluation mode; a picture of some goes to the directory."""
         started = time.monotonic()
         num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
         drawn = sample(config, state, num, self.device)
@@ -165,6 +168,9 @@ class Worker:
         for metric, judge in zip(self.study.metrics, self._load_judges(config.data), strict=True):
             scored = subject.finite or not metric.num_samples
             scores |= metric.measure(subject, judge) if scored else dict.fromkeys(metric.columns, float("nan"))
+        found = examine(config, state, data.training, drawn, self._spread(config.data), self.device)
+        # waited for once
+        scores |= dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
         write_atomically(directory.path / "samples.png", picture(subject.samples, data))
         spent["evaluate_seconds"] += time.monotonic() - started
         return scores
@@ -186,6 +192,12 @@ class Worker:
         if key not in self._parities:
             self._parities[key] = penalty_parity(config, state, data.training, self.device)
         return self._parities[key]
+
+    def _spread(self, part: Any) -> torch.Tensor:
+        key = content_id(part)
+        if key not in self._spreads:
+            self._spreads[key] = real_spread(self._open(part).training, self.device)
+        return self._spreads[key]
 
     def _open(self, part: Any) -> OpenData:
         key = content_id(part)

@@ -9,7 +9,7 @@ gradients found there. What lies between them is the same for all, eager here an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -267,11 +267,16 @@ class WeightClip(Constraint):
                 'discriminator.norm="layer"'
             )
 
-    @torch.no_grad()
-    def after_step(self, discriminator: nn.Module) -> None:
-        """Clip in place."""
+    def clipped(self, discriminator: nn.Module) -> Iterator[nn.Parameter]:
+        """The parameters that are clipped."""
         for module in discriminator.modules():
             layer = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d)
             for name, parameter in module.named_parameters(recurse=False):
                 if self.what == "all" or (layer and (name == "weight" or self.what == "weights_and_biases")):
-                    parameter.clamp_(-self.bound, self.bound)
+                    yield parameter
+
+    @torch.no_grad()
+    def after_step(self, discriminator: nn.Module) -> None:
+        """Clip in place."""
+        for parameter in self.clipped(discriminator):
+            parameter.clamp_(-self.bound, self.bound)

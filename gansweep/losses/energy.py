@@ -75,6 +75,11 @@ class EBGAN(_Energy):
         above(self, margin=0)
         at_least(self, pulling_away=0)
 
+    @property
+    def indifferent_loss(self) -> float:
+        """The margin, at one energy up to the margin for all."""
+        return self.margin
+
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The auto-encoder's loss."""
         return _energy(real).mean() + F.relu(self.margin - _energy(fake)).mean()

@@ -28,6 +28,20 @@ class Objective:
     classifies: ClassVar[bool] = False  # whether the discriminator names classes, so that it must not be told them
     scores_only: ClassVar[bool] = True  # whether it needs one score per example only, so that others can add to it
 
+    @property
+    def indifferent_loss(self) -> float | None:
+        """The least discriminator's loss of a score that is one number for all; None where 0 is not the floor besides.
+
+        The recorded `discriminator_confidence` is 1 - loss / indifferent_loss: 0 for a discriminator that cannot tell
+        real from fake, 1 for one whose loss is 0, negative for one that is wrong.
+        """
+        return None
+
+    @property
+    def estimates_wasserstein(self) -> bool:
+        """Whether E D(x) - E D(G(z)) estimates a Wasserstein distance, times D's Lipschitz constant."""
+        return False
+
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """What the discriminator must answer."""
         return Heads()
@@ -121,6 +135,11 @@ class Composed(Objective):
     def facts(self) -> dict[str, Any]:
         """Those of the objective inside."""
         return {f"adversarial.{name}": value for name, value in self.adversarial.facts().items()}
+
+    @property
+    def estimates_wasserstein(self) -> bool:
+        """Whether the objective inside does."""
+        return self.adversarial.estimates_wasserstein
 
     def score(self, output: Output) -> Tensor:
         """How real each example looks to the objective inside."""

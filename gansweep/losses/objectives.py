@@ -37,6 +37,11 @@ class NonSaturating(Objective):
     Source: Goodfellow et al. 2014, section 3.
     """
 
+    @property
+    def indifferent_loss(self) -> float:
+        """2 log 2, at D = 1/2."""
+        return 2 * math.log(2)
+
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
         return _cross_entropy(self.score(real), self.score(fake))
@@ -57,6 +62,11 @@ class Minimax(Objective):
 
     Source: Goodfellow et al. 2014, eq. 1.
     """
+
+    @property
+    def indifferent_loss(self) -> float:
+        """2 log 2, at D = 1/2."""
+        return 2 * math.log(2)
 
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
@@ -104,6 +114,11 @@ class LeastSquares(Objective):
         """Whether the Pearson condition holds."""
         return {"is_pearson": self.is_pearson}
 
+    @property
+    def indifferent_loss(self) -> float:
+        """(b - a)^2 / 4, half-way between the labels."""
+        return (self.b - self.a) ** 2 / 4
+
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""
         return 0.5 * (self.score(real) - self.b).square().mean() + 0.5 * (self.score(fake) - self.a).square().mean()
@@ -126,6 +141,11 @@ class Wasserstein(Objective):
     Source: Arjovsky et al. 2017, Algorithm 1.
     """
 
+    @property
+    def estimates_wasserstein(self) -> bool:
+        """It does, if a constraint bounds the critic's slope."""
+        return True
+
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The critic's loss."""
         return self.score(fake).mean() - self.score(real).mean()
@@ -144,6 +164,11 @@ class Hinge(Objective):
 
     Source: Lim and Ye 2017; Miyato et al. 2018, section 4.
     """
+
+    @property
+    def indifferent_loss(self) -> float:
+        """2, at any score in [-1, 1]."""
+        return 2.0
 
     def discriminator(self, real: Output, fake: Output) -> Tensor:
         """The discriminator's loss."""

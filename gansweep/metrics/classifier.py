@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,21 +39,29 @@ _SMALL_SET = 10_000
 _log = logging.getLogger(__name__)
 
 
+class Answers(NamedTuple):
+    """What a classifier says of N images: float32 logits [N, K], and the features [N, F] that they are made from."""
+
+    logits: Tensor
+    features: Tensor
+
+
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """A classifier in evaluation mode; `forward`: uint8 [n, channels, H, W] on `device` -> logits [n, K]."""
+    """A classifier in evaluation mode; `forward` answers for uint8 [n, channels, H, W] on `device`."""
 
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[[Tensor], Answers]
     name: str
     hash: str
     channels: int
     num_classes: int
+    num_features: int
     device: torch.device
     test_accuracy: float | None = None
 
     @torch.inference_mode()
-    def logits(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
-        """uint8 [N, C, H, W] -> float32 [N, K] on the classifier's device, whatever `batch_size`.
+    def answers(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Answers:
+        """Logits and features of uint8 [N, C, H, W] on the classifier's device, whatever `batch_size`.
 
         Grey images are repeated for a classifier of colour images. `ValueError` unless the images are uint8
         with a fitting number of channels: floats must be quantised first, by the one map of `to_uint8` (trap
@@ -63,8 +71,13 @@ class LoadedClassifier:
             raise ValueError(f"{self.name} takes uint8 images [N, C, H, W], not {images.dtype} {tuple(images.shape)}")
         if images.shape[1] not in (1, self.channels):
             raise ValueError(f"{self.name} takes {self.channels} channels, not {images.shape[1]}")
+        # with no image there is still one batch, an empty one
         parts = [self.forward(self._fitting(batch)) for batch in images.split(batch_size)]
-        return torch.cat(parts) if parts else torch.empty(0, self.num_classes, device=self.device)
+        return Answers(*(torch.cat(kind).float() for kind in zip(*parts, strict=True)))
+
+    def logits(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
+        """The logits alone, float32 [N, K]."""
+        return self.answers(images, batch_size).logits
 
     def _fitting(self, batch: Tensor) -> Tensor:
         return batch.to(self.device).expand(-1, self.channels, -1, -1)
@@ -196,12 +209,18 @@ def _network(shape: dict[str, Any]) -> ResidualClassifier:
 
 def _loaded(network: ResidualClassifier, meta: dict[str, Any], device: torch.device) -> LoadedClassifier:
     network = network.to(device).eval().requires_grad_(False)
+
+    def forward(images: Tensor) -> Answers:
+        features = network.features(to_unit(images))
+        return Answers(network.head(features), features)
+
     return LoadedClassifier(
-        forward=lambda images: network(to_unit(images)),
+        forward=forward,
         name=meta["name"],
         hash=meta["sha256"],
         channels=meta["channels"],
         num_classes=meta["classes"],
+        num_features=network.head.in_features,
         device=device,
         test_accuracy=meta.get("test_accuracy"),
     )

@@ -1,4 +1,4 @@
-"""The Inception Score of a table of logits. numpy only."""
+"""The Inception Score of a table of logits, and how sure it is. numpy only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import itertools
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+NORMAL_95 = 1.959963984540054
 
 
 def inception_score(logits: ArrayLike, num_splits: int = 1, shuffle_seed: int = 0) -> tuple[float, float]:
@@ -20,6 +23,49 @@ def inception_score(logits: ArrayLike, num_splits: int = 1, shuffle_seed: int = 
     `ValueError` if a split would have fewer than two samples (its score is always 1), or for non-finite
     logits.
     """
+    p, log_p = _probabilities(logits, num_splits)
+    order = np.random.RandomState(shuffle_seed).permutation(len(p))
+    bounds = [i * len(p) // num_splits for i in range(num_splits + 1)]
+    parts = [order[a:b] for a, b in itertools.pairwise(bounds)]
+    scores = [float(np.exp(_divergences(p[rows], log_p[rows]).mean())) for rows in parts]
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def score_interval(logits: ArrayLike, num_splits: int = 1, shuffle_seed: int = 0) -> tuple[float, float]:
+    """Between which values the score of the generator lies, whatever the number of samples: (low, high), from 1 on.
+
+    `low` is the lower end of the 95% interval of the score that other samples of this number would get; `high` is the
+    upper end for infinitely many samples. A threshold between them is too close to call. With n = N / num_splits
+    samples a split, C the covariance of p(y|x) over x and p the marginal, to second order in 1 / n:
+
+    - bias of log IS: - sum_k C_kk / (2 n p_k), which is - (K - 1) / 2n for certain predictions of K equal classes;
+    - variance of log IS: (Var_x KL(p(y|x) || p) / n + sum_k (C_kk / p_k)^2 / (2 n^2)) / num_splits.
+
+    For N much larger than the number of classes that are seen; the second variance leaves out what classes have in
+    common. Errors as for `inception_score`.
+    """
+    p, log_p = _probabilities(logits, num_splits)
+    size = len(p) / num_splits
+    marginal = p.mean(axis=0)
+    ratio = np.divide(p.var(axis=0), marginal, out=np.zeros_like(marginal), where=marginal > 0)
+    bias = ratio.sum() / (2 * size)
+    variance = (_divergences(p, log_p).var() / size + (ratio**2).sum() / (2 * size**2)) / num_splits
+    score, reach = inception_score(logits, num_splits, shuffle_seed)[0], NORMAL_95 * np.sqrt(variance)
+    return float(max(1.0, score * np.exp(-reach))), float(score * np.exp(bias + reach))
+
+
+def class_share(logits: ArrayLike) -> float:
+    """exp(H(p(y))) / K of logits [N, K], in (0, 1]: the share of the classes that the samples fill.
+
+    1 where all classes are equally frequent, m / K for m equal ones. H is the entropy of the mean prediction.
+    """
+    p, _ = _probabilities(logits, 1)
+    marginal = p.mean(axis=0)
+    return float(np.exp(-(marginal * _log(marginal)).sum()) / len(marginal))
+
+
+def _probabilities(logits: ArrayLike, num_splits: int) -> tuple[Floats, Floats]:
+    """The softmax and its logarithm."""
     table = np.asarray(logits, dtype=np.float64)
     if table.ndim != 2:
         raise ValueError(f"inception_score takes logits [N, K], not shape {table.shape}")
@@ -27,18 +73,18 @@ def inception_score(logits: ArrayLike, num_splits: int = 1, shuffle_seed: int = 
         raise ValueError(f"{len(table)} samples cannot be split into {num_splits} parts of at least 2")
     if not np.isfinite(table).all():
         raise ValueError(f"{int((~np.isfinite(table).all(axis=1)).sum())} of {len(table)} logits are not finite")
-    order = np.random.RandomState(shuffle_seed).permutation(len(table))
-    bounds = [i * len(table) // num_splits for i in range(num_splits + 1)]
-    scores = [_one_split(table[order[a:b]]) for a, b in itertools.pairwise(bounds)]
-    return float(np.mean(scores)), float(np.std(scores))
-
-
-def _one_split(logits: NDArray[np.float64]) -> float:
-    log_p = logits - logits.max(axis=1, keepdims=True)
+    log_p = table - table.max(axis=1, keepdims=True)
     log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-    p = np.exp(log_p)
-    marginal = p.mean(axis=0)
+    return np.exp(log_p), log_p
+
+
+def _divergences(p: Floats, log_p: Floats) -> Floats:
+    """KL(p(y|x) || p(y)) of every row."""
+    divergences: Floats = (p * (log_p - _log(p.mean(axis=0)))).sum(axis=1)
+    return divergences
+
+
+def _log(marginal: Floats) -> Floats:
     # Where the marginal underflows to 0 every p does too: its terms are 0 by 0 log 0 = 0, whatever stands
     # here.
-    log_marginal = np.log(np.where(marginal > 0, marginal, 1.0))
-    return float(np.exp((p * (log_p - log_marginal)).sum(axis=1).mean()))
+    return np.log(np.where(marginal > 0, marginal, 1.0))

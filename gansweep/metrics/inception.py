@@ -15,11 +15,12 @@ from torch import Tensor
 
 from gansweep.data.cache import Images
 from gansweep.data.checksums import Memo
-from gansweep.metrics.classifier import LoadedClassifier
+from gansweep.metrics.classifier import Answers, LoadedClassifier
 from gansweep.parts import part
 
 WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
 NUM_CLASSES = 1008
+NUM_FEATURES = 2048
 _log = logging.getLogger(__name__)
 
 
@@ -73,9 +74,9 @@ class Inception2015:
         data = path.read_bytes()
         extractor = _extractor(path, _state(path, data)).to(torch.device(device))
 
-        def forward(images: Tensor) -> Tensor:
-            logits: Tensor = extractor(images)[0]
-            return logits
+        def forward(images: Tensor) -> Answers:
+            features, logits = extractor(images)
+            return Answers(logits, features)
 
         return LoadedClassifier(
             forward=forward,
@@ -83,6 +84,7 @@ class Inception2015:
             hash=hashlib.sha256(data).hexdigest(),
             channels=3,
             num_classes=NUM_CLASSES,
+            num_features=NUM_FEATURES,
             device=torch.device(device),
         )
 
@@ -108,6 +110,6 @@ def _extractor(path: Path, state: dict[str, Tensor]) -> Any:
     torch.save(state, safe)
     safe.seek(0)
     try:
-        return FeatureExtractorInceptionV3("inception-v3-compat", ["logits_unbiased"], safe)
+        return FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], safe)
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the 2015 Inception network") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gansweep.data.cache import Images, to_uint8
 from gansweep.data.opened import OpenData
-from gansweep.metrics.classifier import BATCH_SIZE, LoadedClassifier, TrainedClassifier, some_rows
-from gansweep.metrics.entropy import inception_score
+from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier, some_rows
+from gansweep.metrics.entropy import class_share, inception_score, score_interval
 from gansweep.metrics.inception import Inception2015
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
@@ -21,18 +21,18 @@ from gansweep.parts import at_least, part
 if TYPE_CHECKING:
     from gansweep.trial import TrialConfig
 
-__all__ = ["InceptionScore", "Sampler", "inception_score", "real_score"]
-
-Sampler = Callable[[int], Iterator[Tensor]]
-"""Given a batch size, yields batches of images [n, C, H, W]: uint8, or floats in [-1, 1]."""
-
 
 @part
 class InceptionScore:
     """The Inception Score of `num_samples` images over `num_splits` splits, shuffled with `seed`.
 
     With a `TrainedClassifier` it is the score of a data set's own classes (at most their number) and cannot
-    be compared with published scores; `Inception2015(weights=PATH)` is the published network.
+    be compared with published scores; `Inception2015(weights=PATH)` is the published network. The columns:
+
+    - `inception_score`: the mean over the splits; `inception_score_std`: their spread (NaN for one split).
+    - `inception_score_low`, `inception_score_high`: between which the score lies, whatever the number of samples; a
+      threshold between them is too close to call.
+    - `class_share`, in (0, 1]: how many of the classifier's classes the samples fill, exp(H(p(y))) / K.
     """
 
     num_samples: int = 2000
@@ -40,7 +40,13 @@ class InceptionScore:
     classifier: TrainedClassifier | Inception2015 = TrainedClassifier()
     seed: int = 0
     higher_is_better: ClassVar[bool] = True
-    columns: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std")
+    columns: ClassVar[tuple[str, ...]] = (
+        "inception_score",
+        "inception_score_std",
+        "inception_score_low",
+        "inception_score_high",
+        "class_share",
+    )
 
     def __post_init__(self) -> None:
         at_least(self, num_splits=1, seed=0)
@@ -81,8 +87,8 @@ class InceptionScore:
         }
 
     def measure(self, subject: Subject, judge: LoadedClassifier) -> dict[str, float]:
-        """The score of the first `num_samples` samples."""
-        return self.score(subject.pixels[: self.num_samples], judge)
+        """Every column for the first `num_samples` samples, which are finite."""
+        return self.of_logits(subject.judged(judge, self.num_samples).logits)
 
     def protocol(self, classifier_hash: str, *, weights: str = "raw") -> dict[str, Any]:
         """How the score is made, for the record; `weights` is `raw` or `ema` (averaged generator).
@@ -105,33 +111,16 @@ class InceptionScore:
             "library": self.classifier.library,
         }
 
-    def score(self, samples: Tensor | Sampler, classifier: LoadedClassifier) -> dict[str, float]:
-        """`{"inception_score": mean, "inception_score_std": std}` of the first `num_samples` samples.
-
-        `samples` is a tensor of images [N, C, H, W] or a function that yields them in batches: uint8, or
-        floats in [-1, 1], which are quantised first. The caller puts the generator into evaluation mode.
-        `ValueError` if there are too few samples or if any is not finite. The logits cross to the host once.
-        """
-        batches = samples(BATCH_SIZE) if callable(samples) else iter(samples.split(BATCH_SIZE))
-        mean, std = inception_score(self._logits(batches, classifier).cpu().numpy(), self.num_splits, self.seed)
+    def of_logits(self, logits: Tensor) -> dict[str, float]:
+        """Every column for the first `num_samples` of logits [N, K]; `ValueError` if there are fewer."""
+        if len(logits) < self.num_samples:
+            raise ValueError(f"{self.name} needs {self.num_samples} samples and got {len(logits)}")
+        table = logits[: self.num_samples].cpu().numpy()
+        mean, std = inception_score(table, self.num_splits, self.seed)
+        low, high = score_interval(table, self.num_splits, self.seed)
+        found = {self.name: mean, f"{self.name}_low": low, f"{self.name}_high": high, "class_share": class_share(table)}
         # one split has no spread, and 0 would say that the score is exact
-        return {self.name: mean} | ({f"{self.name}_std": std} if self.num_splits > 1 else {})
-
-    @torch.inference_mode()
-    def _logits(self, batches: Iterator[Tensor], classifier: LoadedClassifier) -> Tensor:
-        rows, missing = [], self.num_samples
-        finite = torch.ones((), dtype=torch.bool, device=classifier.device)
-        for batch in batches:
-            images = batch[:missing]
-            if images.is_floating_point():
-                finite &= images.isfinite().all().to(finite.device)
-                images = to_uint8(images)
-            rows.append(classifier.logits(images))
-            missing -= len(images)
-            if missing == 0:
-                # A sample that is not finite has no score. Asked on the device, which is waited for once.
-                return torch.cat(rows).where(finite, torch.nan)
-        raise ValueError(f"{self.name} needs {self.num_samples} samples and got {self.num_samples - missing}")
+        return found | ({f"{self.name}_std": std} if self.num_splits > 1 else {})
 
 
 def real_score(
@@ -145,4 +134,4 @@ def real_score(
         raise ValueError(f"split = {split!r} must be 'train' or 'test'")
     pixels = images.train_images if split == "train" else images.test_images
     rows = some_rows(len(pixels), metric.num_samples, metric.seed)
-    return metric.score(torch.from_numpy(pixels[rows]), classifier)
+    return metric.of_logits(classifier.logits(torch.from_numpy(pixels[rows])))

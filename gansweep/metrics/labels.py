@@ -79,7 +79,7 @@ class RequestedLabelAccuracy:
     def measure(self, subject: Subject, judge: LoadedClassifier) -> dict[str, float]:
         """The share of the first `num_samples` samples."""
         assert subject.labels is not None
-        given = judge.logits(subject.pixels[: self.num_samples]).argmax(dim=1)
+        given = subject.judged(judge, self.num_samples).logits.argmax(dim=1)
         return {self.name: (given == subject.labels[: self.num_samples]).double().mean().item()}
 
 

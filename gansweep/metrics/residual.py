@@ -34,10 +34,14 @@ class ResidualClassifier(nn.Module):
                 self.stages.append(_Residual(after))
         self.head = nn.Linear(widths[-1], num_classes)
 
+    def features(self, images: Tensor) -> Tensor:
+        """What the head sees: [N, F]."""
+        maps: Tensor = self.stages(self.stem(images))
+        return maps.mean(dim=(2, 3))
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, K]."""
-        features: Tensor = self.stages(self.stem(images))
-        logits: Tensor = self.head(features.mean(dim=(2, 3)))
+        logits: Tensor = self.head(self.features(images))
         return logits
 
 

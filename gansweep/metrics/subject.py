@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from gansweep.data.cache import to_uint8, to_unit
 from gansweep.outputs import Output
+
+if TYPE_CHECKING:
+    from gansweep.metrics.classifier import Answers, LoadedClassifier
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Subject:
     labels: Tensor | None
     discriminator: Callable[[Tensor], Output]
     data: Any
+    _judged: dict[str, Answers] = field(default_factory=dict, init=False)
 
     @cached_property
     def finite(self) -> bool:
@@ -35,6 +39,16 @@ class Subject:
     def pixels(self) -> Tensor:
         """The samples as uint8 images."""
         return to_uint8(self.samples)
+
+    def judged(self, judge: LoadedClassifier, num: int) -> Answers:
+        """What a classifier says of the first `num` samples; metrics with one classifier ask it once."""
+        known = self._judged.get(judge.hash)
+        asked = 0 if known is None else len(known.logits)
+        if known is None or asked < num:
+            new = judge.answers(self.pixels[asked:num])
+            known = new if known is None else type(new)(*map(torch.cat, zip(known, new, strict=True)))
+            self._judged[judge.hash] = known
+        return type(known)(*(kind[:num] for kind in known))
 
     def answers(self, images: Tensor, device: torch.device, batch_size: int = 500) -> Output:
         """What the discriminator says of uint8 images [N, C, H, W], in batches."""
