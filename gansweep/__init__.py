@@ -10,6 +10,7 @@ from typing import Any
 
 _HOMES = {
     "data.densities": "GaussianGrid GaussianRing ParallelLines SwissRoll TwoCircles TwoGaussians",
+    "data.planted": "SpoiltRing",
     "data.sources": "CIFAR10 Digits FashionMNIST ImageFolder ImageNet32 MNIST Parquet",
     "data.text": "GeneratedSentences TextFile",
     "initialisation": "HeNormal HeUniform NormalWeights OrthogonalWeights ScaledUniform UniformWeights",
@@ -40,7 +41,7 @@ _HOMES = {
     "optimizers": "Adam RMSProp RMSPropTF SGD",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
-    "ScoreCurves Survival Traces",
+    "ScoreCurves Stability Survival Traces",
     "space": "choice integers log_uniform uniform",
     "stability": "BelowScore Collapsed DeadGradient Diverged Exploding",
     "study": "Preset Study",

@@ -38,6 +38,7 @@ __all__ = [
     "compute",
     "confounders",
     "counts",
+    "courses",
     "factor_effects",
     "kind_of",
     "outcome_flow",
@@ -46,6 +47,7 @@ __all__ = [
     "paired_scores",
     "pairing",
     "ranking",
+    "reached",
     "score_curves",
     "success",
     "survival",
@@ -134,6 +136,43 @@ def paired_scores(trials: pd.DataFrame, score: str = "inception_score", factors:
         wide = wide.join(one[["score", "state", "trial"]].set_axis([arm, f"{arm}:state", f"{arm}:trial"], axis=1))
         wide[f"{arm}:state"] = wide[f"{arm}:state"].fillna("unknown")
     return wide.reset_index()
+
+
+def courses(trials: pd.DataFrame, score: str = "inception_score") -> pd.DataFrame:
+    """How the score went, per arm and fact (final, best, drawdown, area): columns arm, fact, scored, median, low, high.
+
+    `low` and `high` are the quartiles over the `scored` trials, those that ended with a score. Diverged trials have
+    none, so arms with many of them look better here than they are.
+    """
+    check_protocol(trials, score)
+    ended = trials[trials["status"] == "done"]
+    columns = {"final": score} | {fact: f"{score}_{fact}" for fact in ("best", "drawdown", "area")}
+    rows = []
+    for arm in arms_of(trials):
+        of_arm = ended[(ended["arm"] == arm) & ended[score].notna()]
+        for fact, column in columns.items():
+            if column in of_arm:
+                values = pd.to_numeric(of_arm[column]).to_numpy(dtype=float, na_value=np.nan)
+                told = np.nanquantile(values, [0.5, 0.25, 0.75]) if np.isfinite(values).any() else [np.nan] * 3
+                rows.append((arm, fact, len(of_arm), *told))
+    return pd.DataFrame(rows, columns=["arm", "fact", "scored", "median", "low", "high"])
+
+
+def reached(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inception_score") -> pd.DataFrame:
+    """Per arm and threshold: columns arm, threshold, ended, reached, median_step.
+
+    Of the `ended` trials `reached` were above the threshold at any evaluation, half of them by `median_step`.
+    """
+    check_protocol(trials, score)
+    ended = trials[trials["status"] == "done"]
+    rows = []
+    for arm in arms_of(trials):
+        of_arm = ended[ended["arm"] == arm]
+        for threshold in thresholds:
+            column = f"{score}_step_above_{threshold:g}"
+            steps = of_arm[column].dropna() if column in of_arm else pd.Series(dtype=float)
+            rows.append((arm, threshold, len(of_arm), len(steps), float(steps.median()) if len(steps) else np.nan))
+    return pd.DataFrame(rows, columns=["arm", "threshold", "ended", "reached", "median_step"])
 
 
 def factor_effects(

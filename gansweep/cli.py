@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gansweep.records import Results
     from gansweep.study import Selection, Study
 
 app = typer.Typer(
@@ -227,6 +228,55 @@ def _print_counts(counted: dict[str, Any]) -> None:
     for arm, of_arm in counted["arms"].items():
         table.add_row(arm, "  ".join(f"{name} {n}" for name, n in of_arm["verdicts"].items()) or "-")
     console.print(table)
+
+
+@app.command(epilog="Examples: gansweep why c003/gan  |  gansweep why 5f3a --run arch_robustness-laptop --json")
+def why(
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="Id of a trial, 4 or more digits it begins with, or CELL/ARM such as c003/gan.", metavar="TRIAL"
+        ),
+    ],
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run; default the last launched, for an id every run of the store.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+    page: Annotated[bool, typer.Option(help="Write the page HOME/reports/why-TRIAL.html.")] = True,
+) -> None:
+    """Tell what became of a trial, and why. Beside it stands the nearest healthy trial of its run."""
+    from rich.console import Console
+
+    from gansweep import story, telling
+
+    uri = _uri(home, tracking_uri)
+    results, found = _find_trial(uri, trial, run)
+    told = story.tell(results, found)
+    path = telling.write(results, told, uri, home / "reports" / f"why-{found}.html") if page else None
+    if as_json:
+        print(json.dumps({**story.facts(told), "page": path and str(path)}))
+    else:
+        telling.show(told, Console(), path)
+
+
+def _find_trial(uri: str, name: str, run: str | None) -> tuple[Results, str]:
+    """The run that holds the trial, and its id; an id is looked for in every run, the last launched first."""
+    import pandas as pd
+
+    from gansweep import records, story
+
+    recorded = list(records.parent_runs(uri))
+    if not recorded:
+        raise ValueError("no run is recorded yet; start one with: gansweep launch STUDY")
+    seen = []
+    for one in [run] if run else recorded[:1] if "/" in name else recorded:
+        results = records.read(uri, one)
+        if (found := story.match(results.trials, name)) is not None:
+            return results, found
+        seen.append(results.trials)
+    raise story.unknown(name, pd.concat(seen))
 
 
 @app.command(epilog="Example: gansweep report studies/arch_robustness.py --preset laptop")

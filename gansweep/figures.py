@@ -419,3 +419,47 @@ def ranking_dots(ranking: pd.DataFrame, arms: Sequence[str], labels: Labels) -> 
             error_x={**error, "color": colour},
         )
     return figure.update_xaxes(range=[0, 1], tickformat=".0%").update_yaxes(autorange="reversed")
+
+
+def trial_curves(
+    curves: pd.DataFrame,
+    titles: Labels,
+    runs: Mapping[str, str],
+    arms: Sequence[str],
+    log: Sequence[str] = (),
+    marks: Mapping[float, str] | None = None,
+) -> go.Figure:
+    """A panel per quantity of `titles` with the curve of one trial, solid, and of the one beside it, dashed.
+
+    `curves` has the columns run, quantity, step, value; `runs` maps each run, the trial first, to its arm. Quantities
+    in `log` have a logarithmic axis. `marks` are steps with what happened there, told in the first panel.
+    """
+    rows = (len(titles) + 1) // 2
+    figure = make_subplots(
+        rows=rows, cols=2, subplot_titles=list(titles.values()), horizontal_spacing=0.1, vertical_spacing=0.3 / rows
+    )
+    for i, quantity in enumerate(titles):
+        for j, (run, arm) in enumerate(runs.items()):
+            curve = curves[(curves["run"] == run) & (curves["quantity"] == quantity)]
+            colour = INK if arm in list(runs.values())[:j] else _style(arms, arm)[0]
+            trace = go.Scatter(
+                x=curve["step"],
+                y=curve["value"],
+                mode="lines+markers",
+                name=run,
+                legendgroup=run,
+                showlegend=i == 0,
+                line={"color": colour, "width": 2, "dash": "dash" if j else "solid"},
+                marker={"size": 4, "symbol": "circle-open" if j else "circle"},
+                hovertemplate="step %{x}: %{y:.4g}",
+            )
+            figure.add_trace(trace, row=i // 2 + 1, col=i % 2 + 1)
+        if quantity in log:
+            figure.update_yaxes(type="log", exponentformat="power", row=i // 2 + 1, col=i % 2 + 1)
+        for step, told in (marks or {}).items():
+            note = {"annotation_text": told, "annotation_textangle": -90, "annotation_position": "top left"}
+            line = {"color": INK, "width": 1, "dash": "dot"}
+            figure.add_vline(x=step, line=line, row=i // 2 + 1, col=i % 2 + 1, **(note if i == 0 else {}))
+    figure.update_layout(template=TEMPLATE, height=110 + 210 * rows, uirevision="keep")
+    figure.update_layout(margin={"t": 84}, legend={"y": 1 + 0.2 / rows})
+    return figure.update_xaxes(rangemode="tozero")

@@ -36,8 +36,8 @@ def check_protocol(trials: pd.DataFrame, score: str) -> None:
     """Raise `ValueError` if the column is missing or its scores were made under more than one protocol."""
     if score not in trials.columns:
         raise misspelt("score", score, trials.columns)
-    if "protocol" in trials.columns:
-        found = trials.loc[trials[score].notna(), "protocol"].dropna().unique()
+    if (protocol := f"{score}_protocol") in trials.columns:
+        found = trials.loc[trials[score].notna(), protocol].dropna().unique()
         if len(found) > 1:
             shown = ", ".join(repr(str(p)) for p in found[:3])
             raise ValueError(f"{score} was made under {len(found)} protocols, which never share a table: {shown}")
@@ -128,8 +128,8 @@ def outcome_table(
     success rate of arm x over its known trials with Wilson's interval, `worst_x`/`best_x` the rate over all
     planned if every unknown trial failed/succeeded; `difference` is rate b - rate a over complete blocks with
     Newcombe's paired interval, `difference_worst`/`difference_best` its bounds; `p_value` is McNemar's exact
-    test, `p_holm` corrected over the thresholds of the pair; `close_x` counts trials whose own error bar
-    reaches the threshold.
+    test, `p_holm` corrected over the thresholds of the pair; `close_x` counts trials that are too close to
+    call: the threshold lies between the score's own `_low` and `_high`.
     """
     cube, _ = _cube(trials, success(trials, thresholds, score))
     close, _ = _cube(trials, _too_close(trials, thresholds, score))
@@ -150,10 +150,11 @@ def outcome_table(
 
 
 def _too_close(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
-    if f"{score}_std" not in trials.columns:
+    ends = [f"{score}_{end}" for end in ("low", "high")]
+    if not set(ends) <= set(trials.columns):
         return np.zeros((len(trials), len(thresholds)))
-    value, spread = (pd.to_numeric(trials[c]).to_numpy(dtype=float, na_value=np.nan) for c in (score, f"{score}_std"))
-    return (np.abs(value[:, None] - np.asarray(thresholds)) < spread[:, None]).astype(float)
+    low, high = (pd.to_numeric(trials[c]).to_numpy(dtype=float, na_value=np.nan)[:, None] for c in ends)
+    return ((low < np.asarray(thresholds)) & (np.asarray(thresholds) < high)).astype(float)
 
 
 def _pair_table(arm_a: str, arm_b: str, thresholds: Sequence[float], cube: Floats) -> pd.DataFrame:

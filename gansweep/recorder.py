@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gansweep.records import TrackingUnreachable, check_reachable, parent_runs, quiet_mlflow
+from gansweep.records import TrackingUnreachable, check_reachable, parent_runs, quiet_mlflow, score_columns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +46,7 @@ class Recorder:
         self.experiment = self._experiment(card["study"], local)
         self.parent = self._parent(card)
         self._runs, self._synced = self._children()
+        self._facts = score_columns(card)[1]
         self._queue: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue(maxsize=20_000)
         self.failure = ""
         self._thread = threading.Thread(target=self._write, name="gansweep-recorder", daemon=True)
@@ -189,8 +190,8 @@ class Recorder:
         tags += [RunTag(f"gansweep.{key}", str(outcome[key])) for key in SHOWN_TAGS if outcome.get(key) is not None]
         if outcome["status"] != "cancelled":
             tags.append(RunTag("gansweep.ended", "true"))
-        best = [key for key in outcome if key.endswith("_best") and outcome["status"] != "cancelled"]
-        metrics = [Metric(key, outcome[key], ended_ms, outcome[f"{key}_step"]) for key in best]
+        facts = [key for key in self._facts if key in outcome and outcome["status"] != "cancelled"]
+        metrics = [Metric(key, float(outcome[key]), ended_ms, outcome["step"]) for key in facts]
         self.client.log_batch(run, tags=tags, metrics=metrics, synchronous=True)
         self.client.set_terminated(run, MLFLOW_STATUS[outcome["status"]], end_time=ended_ms)
 

@@ -6,18 +6,22 @@ because the store would turn it into a number.
 
 **trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
 factor, named by its path; status, failure (why, if status is failed: crashed, oom, lost), verdict,
-verdict_step, evidence, decision, decision_rule, decision_step; the scores (see below); protocol; step and images_seen
-(last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
+verdict_step, evidence, decision, decision_rule, decision_step; the scores (see below); events (what every rule said on
+the way, as JSON: a list of step, until, rule, verdict, evidence); step and images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
 fingerprint_init, device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
 
 The scores are the columns of the study's metrics at the last evaluation (NaN without one), such as inception_score and
-inception_score_std; and for each metric its best value and when that was: inception_score_best,
-inception_score_best_step.
+inception_score_std; for each metric its course (see `trajectory`): inception_score_best and inception_score_best_step,
+inception_score_drawdown, inception_score_area and, for the first metric, inception_score_step_above_T for each of the
+study's thresholds T; and how it is made, inception_score_protocol: an id that the design card's `protocols` explains.
 
 **steps**, a row per report:
 trial, step, images_seen, seconds, loss_discriminator, loss_generator, penalty, gradient_norm_generator,
-gradient_norm_discriminator, output_real, output_fake, the columns of the study's metrics (NaN where not evaluated), and
-whatever else the objective records (`Objective.traces`, loss_supervised), by name.
+gradient_norm_discriminator, weight_change_generator, weight_change_discriminator, output_real, output_fake, and where
+evaluated sample_diversity, lipschitz_mean, lipschitz_max and the columns of the study's metrics; then whatever else is
+recorded, by name: gradient_slope_generator and _discriminator, clipped_share and wasserstein (see `diagnostics`),
+discriminator_confidence (`Objective.indifferent_loss`), what the objective records (`Objective.traces`,
+loss_supervised), and with `Study.traces = "layers"` gradient_norm_ROLE/LAYER. Absent values are NaN.
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ OUTCOME_COLUMNS = [
     "decision",
     "decision_rule",
     "decision_step",
-    "protocol",
+    "events",
     "step",
     "images_seen",
     "train_seconds",
@@ -65,8 +69,13 @@ STEP_COLUMNS = [
     "penalty",
     "gradient_norm_generator",
     "gradient_norm_discriminator",
+    "weight_change_generator",
+    "weight_change_discriminator",
     "output_real",
     "output_fake",
+    "sample_diversity",
+    "lipschitz_mean",
+    "lipschitz_max",
 ]
 
 
@@ -85,9 +94,9 @@ class Results:
 
 
 def score_columns(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The columns of the study's scores in `steps`, and those that `trials` has besides (the best, and its step)."""
+    """The columns of the study's scores in `steps`, and those that `trials` has besides (the best, the area, ...)."""
     columns = [column for score in plan["scores"] for column in score["columns"]]
-    return columns, [f"{score['name']}_{what}" for score in plan["scores"] for what in ("best", "best_step")]
+    return columns, [f"{score['name']}_{fact}" for score in plan["scores"] for fact in score["facts"]]
 
 
 def default_uri(home: Path) -> str:
@@ -125,8 +134,11 @@ def runs(uri: str, study: str) -> list[str]:
 
 
 def parent_runs(uri: str) -> dict[str, str]:
-    """The MLflow run of each recorded run of a study, by its name; of two with one name that launched last."""
-    return {tags["gansweep.run"]: run_id for run_id, tags, _ in reversed(_source(uri).parents())}
+    """The MLflow run of each recorded run of a study, by its name, the last launched first; of two with one name too."""
+    found: dict[str, str] = {}
+    for run_id, tags, _ in _source(uri).parents():
+        found.setdefault(tags["gansweep.run"], run_id)
+    return found
 
 
 def read(uri: str, run: str) -> Results:
@@ -134,10 +146,12 @@ def read(uri: str, run: str) -> Results:
     from gansweep.parts import misspelt
 
     source = _source(uri)
-    parents = {tags["gansweep.run"]: run_id for run_id, tags, _ in reversed(source.parents())}
+    parents = parent_runs(uri)
     if run not in parents:
         raise misspelt("recorded run", run, parents or ["(nothing is recorded here yet)"])
     plan = json.loads(source.artifact(parents[run], "plan.json") or b"{}")
+    if "protocols" not in plan:
+        raise ValueError(f"run {run!r} was recorded by an older gansweep, which this one does not read: launch it anew")
     tags = source.child_tags(parents[run])
     planned = {trial["trial"] for trial in plan["trials"]}
     tags = {run_id: one for run_id, one in tags.items() if one["gansweep.trial_id"] in planned}
@@ -154,27 +168,22 @@ def read(uri: str, run: str) -> Results:
 def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[str, str]]]) -> pd.DataFrame:
     rows = []
     scores = [name for names in score_columns(plan) for name in names]
+    protocols = [f"{score['name']}_protocol" for score in plan["scores"]]
     for planned in plan["trials"]:
         row = {key: planned[key] for key in ("trial", "cell", "arm", "seed", "position")} | {"study": plan["study"]}
-        row |= planned["factors"] | dict.fromkeys([*scores, *OUTCOME_COLUMNS]) | {"status": "planned", "run_id": None}
+        row |= (
+            planned["factors"]
+            | dict.fromkeys([*scores, *protocols, *OUTCOME_COLUMNS])
+            | {"status": "planned", "run_id": None}
+        )
         if planned["trial"] in recorded:
             row["run_id"], tags = recorded[planned["trial"]]
             row["status"] = "running"
             ended = tags.get("gansweep.status") != "running"
             row |= json.loads(tags["gansweep.outcome"]) if ended and "gansweep.outcome" in tags else {}
         rows.append(row)
-    columns = [
-        "trial",
-        "study",
-        "cell",
-        "arm",
-        "seed",
-        "position",
-        *plan["factors"],
-        *scores,
-        *OUTCOME_COLUMNS,
-        "run_id",
-    ]
+    named = ["trial", "study", "cell", "arm", "seed", "position"]
+    columns = [*named, *plan["factors"], *scores, *protocols, *OUTCOME_COLUMNS, "run_id"]
     frame = pd.DataFrame(rows, columns=columns)
     for name in ("started_at", "ended_at"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
@@ -187,8 +196,8 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
 def _steps(
     plan: Mapping[str, Any], metrics: pd.DataFrame, trial_of: Mapping[str, str], trials: pd.DataFrame
 ) -> pd.DataFrame:
-    scores, best = score_columns(plan)
-    metrics = metrics[metrics["run_id"].isin(list(trial_of)) & ~metrics["key"].isin(best)]
+    scores, facts = score_columns(plan)
+    metrics = metrics[metrics["run_id"].isin(list(trial_of)) & ~metrics["key"].isin(facts)]
     wide = metrics.pivot_table(index=["run_id", "step"], columns="key", values="value", aggfunc="last").reset_index()
     known = ["run_id", "step", *STEP_COLUMNS, *scores]
     wide = wide.reindex(columns=[*known, *sorted(set(wide.columns) - set(known))])

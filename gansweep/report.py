@@ -105,15 +105,31 @@ def headline(results: Results) -> dict[str, Any]:
             pairing_sentence(results),
         ],
         "cards": {
-            "Protocol of the score": _plain(plan.get("protocol", {})),
-            "Data and judge": _plain({**_named("data", "data", plan), **_named("judge", "classifier", plan)}),
+            **_protocol_cards(plan),
+            "Data": _plain(_each(plan.get("data", []))),
             "Provenance": _plain({"design": plan.get("design_hash"), **plan.get("provenance", {})}),
         },
     }
 
 
-def _named(name: str, card: str, plan: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name} {key}": value for key, value in (plan.get(card) or {}).items()}
+def _protocol_cards(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """How each score is made, and what real examples get; scores of two protocols are told apart by what they judge."""
+    told = {score["name"]: score["label"] for score in plan["scores"]}
+    cards: dict[str, dict[str, str]] = {}
+    for number, known in plan["protocols"].items():
+        protocol = known["protocol"]
+        title = f"Protocol of the {told[protocol['metric']]}"
+        title = f"{title} ({number})" if title in cards else title
+        cards[title] = _plain(
+            {**protocol, **_each([{"name": k, **v} for k, v in known["references"].items()], "real ")}
+        )
+    return cards
+
+
+def _each(described: Sequence[Mapping[str, Any]], what: str = "") -> dict[str, Any]:
+    """The facts of one data set, or of several with their names before them."""
+    several = len(described) > 1
+    return {f"{one['name']}: {k}" if several else f"{what}{k}": v for one in described for k, v in one.items()}
 
 
 def _plain(card: Mapping[str, Any]) -> dict[str, str]:

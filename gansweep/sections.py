@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from gansweep.published import PublishedOutcomes
 
 
-def _settled(results: Results) -> bool:
-    return bool(len(results.trials) and (results.trials["status"] == "done").any())
-
-
 NOT_ENDED = "Nothing to show yet: no trial has ended."
 NO_THRESHOLD = "Nothing to show: the study declares no threshold above which a trial succeeds."
 ONE_ARM = "Nothing to show: there is only one arm."
@@ -30,6 +26,19 @@ ONE_ARM = "Nothing to show: there is only one arm."
 
 def _nothing(title: str, why: str) -> Section:
     return Section(title=title, text=(why,))
+
+
+def _not_ready(results: Results) -> str | None:
+    """Why no trial's score can be compared with another's yet; None if they can."""
+    from gansweep import analysis
+
+    if not len(results.trials) or not (results.trials["status"] == "done").any():
+        return NOT_ENDED
+    try:
+        analysis.check_protocol(results.trials, results.plan["score"])
+    except ValueError as error:
+        return f"Nothing to show: {error}."
+    return None
 
 
 @part
@@ -50,8 +59,8 @@ class OutcomeTable:
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
-        if not _settled(results):
-            return _nothing(self.title, NOT_ENDED)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
         if not thresholds:
             return _nothing(self.title, NO_THRESHOLD)
         if results.trials["arm"].nunique() < 2:
@@ -114,8 +123,8 @@ class Survival:
         from gansweep import analysis, figures
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if not _settled(results):
-            return _nothing(self.title, NOT_ENDED)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
         if not _higher_is_better(plan):
             why = "lower is better here, and in the share above a value runs without a score would stand as good ones"
             return _nothing(self.title, f"Nothing to show: {why}.")
@@ -144,8 +153,8 @@ class PairedScores:
 
         plan, labels = results.plan, arm_labels(results.plan)
         arms = [arm for arm in labels if arm in set(results.trials["arm"])]
-        if not _settled(results):
-            return _nothing(self.title, NOT_ENDED)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
         if len(arms) < 2:
             return _nothing(self.title, ONE_ARM)
         factors = {name: str(f.get("label", name)) for name, f in plan["factors"].items()}
@@ -176,8 +185,8 @@ class FactorEffects:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if not _settled(results):
-            return _nothing(self.title, NOT_ENDED)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
         if not plan["factors"]:
             return _nothing(self.title, "Nothing to show: the study draws no factor.")
         declared = sorted(plan["thresholds"])
@@ -217,6 +226,8 @@ class ScoreCurves:
         from gansweep import analysis, figures
 
         plan, labels, score = results.plan, arm_labels(results.plan), results.plan["score"]
+        if (why := _not_ready(results)) and why != NOT_ENDED:
+            return _nothing(self.title, why)
         higher = _higher_is_better(plan)
         lost = float("-inf" if higher else "inf")
         curves = analysis.score_curves(results.steps, results.trials, score, lost)
@@ -245,6 +256,50 @@ def _single_runs(results: Results, column: str, num: int) -> pd.DataFrame:
 
 
 @part
+class Stability:
+    """How the score went in each arm, how soon it passed each threshold, and the health of the networks meanwhile.
+
+    `columns` of `steps` are drawn over generator steps, those that any run has; see `gansweep.diagnostics`.
+    """
+
+    columns: tuple[str, ...] = (
+        "sample_diversity",
+        "discriminator_confidence",
+        "lipschitz_max",
+        "wasserstein",
+        "clipped_share",
+        "gradient_norm_generator",
+        "gradient_norm_discriminator",
+        "weight_change_generator",
+        "weight_change_discriminator",
+    )
+    single: int = 30
+    title: str = "Stability"
+
+    def __post_init__(self) -> None:
+        at_least(self, single=0)
+
+    def render(self, results: Results) -> Section:
+        """Two tables, and a figure for each column."""
+        from gansweep import analysis, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
+        tables = [wording.courses_text(analysis.courses(results.trials, plan["score"]), labels, plan["score_label"])]
+        if plan["thresholds"] and _higher_is_better(plan):
+            found = analysis.reached(results.trials, plan["thresholds"], plan["score"])
+            tables.append(wording.reached_text(found, labels, plan["score_label"]))
+        drawings = _column_drawings(results, self.columns, self.single)
+        text = (
+            "Best is the best evaluation of a run, drawdown how far its score got behind the best so far, area its "
+            "mean over the steps. Runs that diverged have no final score and are left out of these medians; the "
+            "outcomes count them.",
+        )
+        return Section(title=self.title, text=text, figures=drawings, tables=tuple(tables))
+
+
+@part
 class Traces:
     """Other columns of `steps` over generator steps, such as what an objective records; `single` runs as thin lines."""
 
@@ -257,20 +312,26 @@ class Traces:
 
     def render(self, results: Results) -> Section:
         """A figure per column that any run reported."""
-        from gansweep import analysis, figures
-
-        labels, drawings = arm_labels(results.plan), []
-        for column in self.columns:
-            if column not in results.steps or results.steps[column].isna().all():
-                continue
-            curves = analysis.curves(results.steps, results.trials, column)
-            single, name = _single_runs(results, column, self.single), column.replace("_", " ")
-            drawn = figures.score_curves(curves, single, list(labels), labels, name)
-            caption = f"The {name} over generator steps, means since the last report: median and quartiles per arm."
-            drawings.append(Drawing(figure=drawn, caption=caption))
+        drawings = _column_drawings(results, self.columns, self.single)
         if not drawings:
             return _nothing(self.title, f"Nothing to show yet: no run has reported {' or '.join(self.columns)}.")
-        return Section(title=self.title, figures=tuple(drawings))
+        return Section(title=self.title, figures=drawings)
+
+
+def _column_drawings(results: Results, columns: tuple[str, ...], num_single: int) -> tuple[Drawing, ...]:
+    """A figure for each column of `steps` that any run reported."""
+    from gansweep import analysis, figures
+
+    labels, drawings = arm_labels(results.plan), []
+    for column in columns:
+        if column not in results.steps or results.steps[column].isna().all():
+            continue
+        curves = analysis.curves(results.steps, results.trials, column)
+        single, name = _single_runs(results, column, num_single), column.replace("_", " ")
+        drawn = figures.score_curves(curves, single, list(labels), labels, name)
+        caption = f"The {name} over generator steps: median and quartiles per arm, and single runs."
+        drawings.append(Drawing(figure=drawn, caption=caption))
+    return tuple(drawings)
 
 
 @part
@@ -314,8 +375,8 @@ class Ranking:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if not _settled(results):
-            return _nothing(self.title, NOT_ENDED)
+        if why := _not_ready(results):
+            return _nothing(self.title, why)
         if not plan["thresholds"]:
             return _nothing(self.title, NO_THRESHOLD)
         found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)

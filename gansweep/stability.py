@@ -7,7 +7,9 @@ more; the others are evidence, and a study measures how often they are wrong on 
 
 from __future__ import annotations
 
+import bisect
 import enum
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ import numpy as np
 
 from gansweep.parts import above, at_least, part
 
+GAP = 1000  # reports between two evaluations, at most: a rule must not search a long run for what is not recorded
+GRADIENT_NORMS = ("gradient_norm_generator", "gradient_norm_discriminator")
+
 
 class Verdict(enum.StrEnum):
     """What the training did."""
@@ -23,8 +28,12 @@ class Verdict(enum.StrEnum):
     TRAINED = "trained"  # ended, and no rule found anything
     DIVERGED = "diverged"  # a loss or a gradient was not finite
     EXPLODING = "exploding"  # gradients beyond any useful size
-    FROZEN = "frozen"  # the generator gets no gradient
+    FROZEN = "frozen"  # the generator gets no gradient, or a network's weights do not move
     COLLAPSED = "collapsed"  # all samples alike
+    MODE_DROPPING = "mode_dropping"  # samples differ, and most modes or classes of the data are missing
+    SATURATED = "saturated"  # the discriminator is sure of everything
+    OSCILLATING = "oscillating"  # what was learnt is lost and learnt again
+    NOT_LEARNING = "not_learning"  # the score never left the level of untrained networks
     BELOW_THRESHOLD = "below_threshold"  # ended with a score that counts as no success
 
 
@@ -72,10 +81,30 @@ class Stream:
 
     def tail(self, name: str, num: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Steps and values of the last `num` reports that have `name`; None if there are fewer."""
-        rows = [row for row in self.rows if row.get(name) is not None][-num:]
-        if len(rows) < num:
-            return None
-        return np.array([row["step"] for row in rows]), np.array([row[name] for row in rows], dtype=float)
+        return _columns(reversed(self.rows), name, num, order=-1)
+
+    def head(self, name: str, num: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Steps and values of the first `num` reports that have `name`; None if there are fewer."""
+        return _columns(self.rows, name, num, order=1)
+
+
+def _columns(
+    rows: Iterable[Mapping[str, Any]], name: str, num: int, order: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The first `num` steps and values; a column that `GAP` reports running lack is taken to be none of the run's."""
+    found, missing = [], 0
+    for row in rows:
+        if (value := row.get(name)) is not None:
+            found.append((row["step"], value))
+            missing = 0
+        else:
+            missing += 1
+        if len(found) == num:
+            steps, values = zip(*found[::order], strict=True)
+            return np.array(steps), np.array(values, dtype=float)
+        if missing > GAP:
+            break
+    return None
 
 
 @part
@@ -88,7 +117,7 @@ class Diverged:
     def judge(self, stream: Stream) -> Finding | None:
         """A finding once any value of any report was not finite."""
         for row in stream.rows:
-            bad = [k for k, v in row.items() if isinstance(v, float) and not np.isfinite(v)]
+            bad = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
             if bad or row.get("nonfinite_step") is not None:
                 step = row.get("nonfinite_step") or row["step"]
                 what = ", ".join(sorted(bad)) or "a loss"
@@ -96,76 +125,228 @@ class Diverged:
         return None
 
 
+class _Lasting:
+    """What holds in the last `patience` reports that say something about it, none of them before step `after`."""
+
+    patience: int
+    after: int
+    settled = False
+    at_end = False
+
+    def _check(self, **positive: float) -> None:
+        above(self, **positive)
+        at_least(self, patience=1, after=0)
+
+    def _last(self, stream: Stream, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        last = stream.tail(name, self.patience)
+        return last if last and last[0][0] >= self.after else None
+
+    def _below(self, stream: Stream, name: str, limit: float, verdict: Verdict, kind: str) -> Finding | None:
+        """A finding if the last values of that column are all below the limit."""
+        last = self._last(stream, name)
+        if last and (last[1] < limit).all():
+            return self._lasts(verdict, last[0], f"{name} {last[1][-1]:.3g}, below {limit:g}", kind)
+        return None
+
+    def _above(self, stream: Stream, name: str, limit: float, verdict: Verdict, kind: str) -> Finding | None:
+        """A finding if the last values of that column are all above the limit."""
+        last = self._last(stream, name)
+        if last and (last[1] > limit).all():
+            return self._lasts(verdict, last[0], f"{name} {last[1][-1]:.3g}, above {limit:.3g}", kind)
+        return None
+
+    def _lasts(self, verdict: Verdict, steps: np.ndarray, words: str, kind: str) -> Finding:
+        return _found(self, verdict, steps[0], f"{words} for {self.patience} {kind} from step {steps[0]}")
+
+
 @part
-class Exploding:
-    """A gradient norm above `limit` in `patience` reports running."""
+class Exploding(_Lasting):
+    """Gradients beyond any useful size in `patience` reports running.
+
+    Either a network's gradient norm is above `limit`, or it is above `growth` times its median over the first
+    `patience` reports, or a Wasserstein critic, which should have slopes about 1, has a mean slope above `slope`
+    (`lipschitz_mean`, in evaluations; the slopes of other discriminators have no bound that they should keep).
+    """
 
     limit: float = 1e5
+    growth: float = 300.0
+    slope: float = 50.0
     patience: int = 3
-    settled = False
-    at_end = False
+    after: int = 0
 
     def __post_init__(self) -> None:
-        above(self, limit=0)
-        at_least(self, patience=1)
+        self._check(limit=0, growth=1, slope=1)
 
     def judge(self, stream: Stream) -> Finding | None:
-        """A finding while either network's last gradient norms are all above the limit."""
-        for name in ("gradient_norm_generator", "gradient_norm_discriminator"):
-            if (last := stream.tail(name, self.patience)) and (last[1] > self.limit).all():
-                words = f"{name} above {self.limit:g} for {self.patience} reports from step {last[0][0]}"
-                return _found(self, Verdict.EXPLODING, last[0][0], words)
-        return None
+        """A finding while the last values of one of the quantities are all above its limit."""
+        for name in GRADIENT_NORMS:
+            first = stream.head(name, self.patience)
+            usual = float(np.median(first[1])) if first else 0.0
+            limit = min(self.limit, self.growth * usual) if usual > 0 else self.limit
+            if found := self._above(stream, name, limit, Verdict.EXPLODING, "reports"):
+                return found
+        if self._last(stream, "wasserstein") is None:
+            return None
+        return self._above(stream, "lipschitz_mean", self.slope, Verdict.EXPLODING, "evaluations")
 
 
 @part
-class DeadGradient:
-    """The generator's gradient norm below `limit` in `patience` reports running: it no longer learns."""
+class Frozen(_Lasting):
+    """A network that cannot learn any more, in `patience` reports running.
+
+    Either the generator's gradient norm is below `limit`, or the weights of a network move by less than `still` of
+    their size from one report to the next; 1e-7 is what single precision can tell.
+    """
 
     limit: float = 1e-8
+    still: float = 1e-7
     patience: int = 3
-    settled = False
-    at_end = False
+    after: int = 0
 
     def __post_init__(self) -> None:
-        above(self, limit=0)
-        at_least(self, patience=1)
+        self._check(limit=0, still=0)
 
     def judge(self, stream: Stream) -> Finding | None:
-        """A finding while the generator's last gradient norms are all below the limit."""
-        last = stream.tail("gradient_norm_generator", self.patience)
-        if last and (last[1] < self.limit).all():
-            words = f"generator's gradient norm below {self.limit:g} for {self.patience} reports from step {last[0][0]}"
-            return _found(self, Verdict.FROZEN, last[0][0], words)
-        return None
+        """A finding while the last values of one of the three quantities are all below their limit."""
+        limits = {
+            "gradient_norm_generator": self.limit,
+            "weight_change_generator": self.still,
+            "weight_change_discriminator": self.still,
+        }
+        found = (self._below(stream, name, limit, Verdict.FROZEN, "reports") for name, limit in limits.items())
+        return next(filter(None, found), None)
 
 
 @part
-class Collapsed:
-    """A score below `limit` in `patience` evaluations running, none before `after` iterations counted.
+class DeadGradient(Frozen):
+    """`Frozen` by its earlier name."""
 
-    The Inception Score is 1 when every sample is classified alike, whatever the class.
+
+@part
+class Collapsed(_Lasting):
+    """All samples alike, in `patience` evaluations running.
+
+    Either `sample_diversity`, the samples' spread over that of real data, is below `diversity`, or the score is below
+    `limit`. The Inception Score is 1 when every sample is classified alike, whatever the class; where no score says so,
+    `limit=0` goes by the diversity alone.
     """
 
     score: str = "inception_score"
     limit: float = 1.1
-    patience: int = 3
+    diversity: float = 0.02
+    patience: int = 5
     after: int = 0
-    settled = False
-    at_end = False
 
     def __post_init__(self) -> None:
-        above(self, limit=0)
-        at_least(self, patience=1, after=0)
+        self._check()
+        at_least(self, limit=0, diversity=0)
+
+    def judge(self, stream: Stream) -> Finding | None:
+        """A finding while the last scores or the last diversities are all below their limit."""
+        return self._below(stream, "sample_diversity", self.diversity, Verdict.COLLAPSED, "evaluations") or self._below(
+            stream, self.score, self.limit, Verdict.COLLAPSED, "evaluations"
+        )
+
+
+@part
+class ModeDropping(_Lasting):
+    """Samples in less than the share `limit` of the data's modes (or classes) in `patience` evaluations running.
+
+    `mode_share` is that of a mixture's modes that are captured, `class_share` the effective share of the classes that
+    a classifier sees.
+    """
+
+    limit: float = 0.3
+    patience: int = 10
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(limit=0)
+
+    def judge(self, stream: Stream) -> Finding | None:
+        """A finding while the last shares are all below the limit."""
+        for name in ("mode_share", "class_share"):
+            if found := self._below(stream, name, self.limit, Verdict.MODE_DROPPING, "evaluations"):
+                return found
+        return None
+
+
+@part
+class Saturated(_Lasting):
+    """The discriminator tells real from fake without a doubt, in `patience` reports running.
+
+    `discriminator_confidence` is 1 - loss / (the loss of one that cannot tell), so 1 is a loss at its floor, where the
+    generator learns nothing from it.
+    """
+
+    limit: float = 0.98
+    patience: int = 10
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(limit=0)
+
+    def judge(self, stream: Stream) -> Finding | None:
+        """A finding while the last confidences are all above the limit."""
+        return self._above(stream, "discriminator_confidence", self.limit, Verdict.SATURATED, "reports")
+
+
+@part
+class Oscillating(_Lasting):
+    """The score rises and falls again and again: `turns` swings or more in the last `patience` evaluations.
+
+    A swing is a rise or a fall by more than the share `swing` of the largest of these scores; one that goes on in the
+    same direction is the same swing.
+    """
+
+    score: str = "inception_score"
+    swing: float = 0.5
+    turns: int = 4
+    patience: int = 12
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(swing=0, turns=0)
+
+    def judge(self, stream: Stream) -> Finding | None:
+        """A finding while the last scores hold that many swings."""
+        last = self._last(stream, self.score)
+        if last is None:
+            return None
+        swings = _swings(last[1], self.swing * last[1].max())
+        if swings < self.turns:
+            return None
+        words = f"{self.score} between {last[1].min():.3g} and {last[1].max():.3g} in {swings} swings"
+        return self._lasts(Verdict.OSCILLATING, last[0], words, "evaluations")
+
+
+def _swings(values: np.ndarray, size: float) -> int:
+    """How often the values turn, where a move counts once it is larger than `size`."""
+    num, direction, low, high = 0, 0, values[0], values[0]
+    for value in values[1:]:
+        low, high = min(low, value), max(high, value)
+        if direction <= 0 and value - low > size:
+            num, direction, high = num + 1, 1, value
+        elif direction >= 0 and high - value > size:
+            num, direction, low = num + 1, -1, value
+    return num
+
+
+@part
+class NotLearning(_Lasting):
+    """The score stays below `limit`, the level of untrained networks, in `patience` evaluations running."""
+
+    score: str = "inception_score"
+    limit: float = 1.5
+    patience: int = 10
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(limit=0)
 
     def judge(self, stream: Stream) -> Finding | None:
         """A finding while the last scores are all below the limit."""
-        last = stream.tail(self.score, self.patience)
-        if last and last[0][0] >= self.after and (last[1] < self.limit).all():
-            since = f"for {self.patience} evaluations from step {last[0][0]}"
-            words = f"{self.score} {last[1][-1]:.2f}, below {self.limit:g} {since}"
-            return _found(self, Verdict.COLLAPSED, last[0][0], words)
-        return None
+        return self._below(stream, self.score, self.limit, Verdict.NOT_LEARNING, "evaluations")
 
 
 @part
@@ -196,3 +377,59 @@ def first_finding(rules: Iterable[Any], stream: Stream, *, ended: bool) -> Findi
         if (ended or not rule.at_end) and (finding := rule.judge(stream)):
             return finding
     return None
+
+
+def detectors(score: str = "inception_score", alike: float = 1.1, untrained: float = 1.5) -> tuple[Any, ...]:
+    """Every rule that may stop a run, with calibrated limits; of several that find something the first speaks.
+
+    A `score` below `alike` means that all samples are alike, one below `untrained` that nothing was learnt; the
+    defaults are those of the Inception Score. For `modes_captured` they are 0, as no number of modes shows a collapse
+    to one point, and 1. docs/results/failure_modes.md shows how often the rules are right.
+    """
+    return (
+        Diverged(),
+        Exploding(),
+        Frozen(),
+        Collapsed(score=score, limit=alike),
+        Saturated(),
+        ModeDropping(),
+        NotLearning(score=score, limit=untrained),
+        Oscillating(score=score),
+    )
+
+
+def events(rules: Iterable[Any], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the rules found while a run went on, one entry for every time that a rule began to find something.
+
+    Each has `step`, where the evidence starts, `until`, the last report at which the rule still found it, `rule`,
+    `verdict` and `evidence`, the words when it was first found; in the order of the steps. Rules that judge the end are
+    asked at the last report only.
+    """
+    found = [event for rule in rules for event in _events_of(rule, rows)]
+    return sorted(found, key=lambda event: (event["step"], event["until"]))
+
+
+def _events_of(rule: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def at(num: int) -> Finding | None:
+        found: Finding | None = rule.judge(Stream(rows[:num]))
+        return found
+
+    reports = range(1, len(rows) + 1)
+    asked: Iterable[int] = reports
+    if rule.at_end:
+        asked = [len(rows)]
+    elif rule.settled:
+        # what is settled stays found, so the report that settled it can be found by halving
+        first_bad = bisect.bisect_left(reports, True, key=lambda num: at(num) is not None) + 1
+        asked = sorted({min(first_bad, len(rows)), len(rows)})
+    told: list[dict[str, Any]] = []
+    going = False
+    for num in asked:
+        finding = at(num)
+        if finding and not going:
+            what = {"rule": finding.rule, "verdict": str(finding.verdict), "evidence": finding.evidence}
+            told.append({"step": finding.step, "until": None, **what})
+        if finding:
+            told[-1]["until"] = rows[num - 1]["step"]
+        going = finding is not None
+    return told

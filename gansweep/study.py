@@ -126,7 +126,8 @@ class Study:
                 override(self.baseline, preset.overrides)
             except ValueError as error:
                 raise ValueError(f"preset {name!r}: {error}") from error
-        known = {*self.space, *self.arms, *self.axes}
+        metrics = [*self.metrics, *(one for preset in self.presets.values() for one in preset.metrics or ())]
+        known = {*self.space, *self.arms, *self.axes, *(metric.name for metric in metrics)}
         for name in self.labels:
             if name not in known:
                 raise misspelt("label", name, known)
@@ -202,7 +203,7 @@ class Study:
         return math.prod(space.size for space in self.space.values())
 
     def label(self, name: str) -> str:
-        """What a figure calls an arm, an axis or a factor."""
+        """What a figure calls an arm, an axis, a factor or a score."""
         return self.labels.get(name, name.replace(".", " ").replace("_", " "))
 
     def at(

@@ -211,10 +211,13 @@ def _ended(trials: pd.DataFrame, score: Floats, evaluations: int, rng: np.random
         decision_rule=pd.Series(None, index=trials.index, dtype=object),
         decision_step=np.nan,
         inception_score=score,
-        inception_score_std=np.where(diverged, np.nan, 0.02 + 0.01 * np.nan_to_num(score)),
+        inception_score_low=np.where(diverged, np.nan, score - 0.02 - 0.01 * np.nan_to_num(score)),
+        inception_score_high=np.where(diverged, np.nan, score + 0.02 + 0.01 * np.nan_to_num(score)),
         inception_score_best=np.where(diverged, np.nan, score + 0.05),
         inception_score_best_step=np.where(diverged, np.nan, step),
-        protocol=PROTOCOL,
+        inception_score_drawdown=np.where(diverged, np.nan, 0.1),
+        inception_score_area=np.where(diverged, np.nan, 0.75 * score + 0.25),
+        inception_score_protocol=PROTOCOL,
         step=step,
         images_seen=64 * step,
         train_seconds=per_step * step,
@@ -253,9 +256,9 @@ def _not_ended(trials: pd.DataFrame, lost: int, running: int, planned: int, rng:
     trials.iloc[last - running : last, status] = "running"
     trials.iloc[last:, status] = "planned"
     unknown = trials["status"] != "done"
-    none = ["verdict", "decision", "decision_rule", "protocol", "device"]
+    none = ["verdict", "decision", "decision_rule", "inception_score_protocol", "device"]
     trials.loc[unknown, none] = None
-    scores = [c for c in trials.columns if c.startswith("inception_score")]
+    scores = [c for c in trials.columns if c.startswith("inception_score") and not c.endswith("_protocol")]
     trials.loc[unknown, [*scores, "verdict_step", "decision_step"]] = np.nan
     waiting = trials["status"] == "planned"
     trials.loc[waiting, [c for c in trials.columns if c.startswith("fingerprint")] + ["run_id"]] = None
@@ -289,7 +292,8 @@ def _curves(trials: pd.DataFrame, evaluations: int, rng: np.random.Generator) ->
             "output_real": 0.6 + noise[1],
             "output_fake": -0.6 + noise[2],
             "inception_score": np.where(evaluated, score, np.nan),
-            "inception_score_std": np.where(evaluated, 0.05, np.nan),
+            "inception_score_low": np.where(evaluated, score - 0.05, np.nan),
+            "inception_score_high": np.where(evaluated, score + 0.05, np.nan),
         }
     )
 
@@ -313,25 +317,35 @@ def _plan(draws: int, seed: int, arms: Sequence[str], preset: str) -> dict[str, 
         "space_size": 9216,
         "score": "inception_score",
         "scores": [
-            {"name": "inception_score", "columns": ["inception_score", "inception_score_std"], "higher_is_better": True}
+            {
+                "name": "inception_score",
+                "label": "Inception Score",
+                "columns": ["inception_score", "inception_score_low", "inception_score_high"],
+                "higher_is_better": True,
+                "facts": ["best", "best_step", "drawdown", "area"],
+            }
         ],
         "score_label": "Inception Score",
-        "protocol": {
-            "metric": "inception_score",
-            "num_samples": 2000,
-            "num_splits": 1,
-            "classifier": "made-up",
-            "classifier_hash": "none",
-            "dtype": "float64",
-            "generator_mode": "eval",
+        "protocols": {
+            PROTOCOL: {
+                "protocol": {
+                    "metric": "inception_score",
+                    "num_samples": 2000,
+                    "num_splits": 1,
+                    "classifier": "made-up",
+                    "classifier_hash": "none",
+                    "dtype": "float64",
+                    "generator_mode": "eval",
+                },
+                "references": {"made-up": {"hash": "none", "test_accuracy": 0.98, "real_score": 9.7, "num_test": 360}},
+            }
         },
         "thresholds": list(THRESHOLDS),
         "factors": FACTORS,
         "arms": {name: ARMS[name] for name in arms},
         "baseline": {"loss": "NonSaturating", "constraint": None, "n_critic": 1, "batch_size": 64},
         "pruning": {"rules": ["Diverged", "Collapsed"], "audit_fraction": 0.1},
-        "data": {"name": "made-up", "content": "none", "images": 0, "size": 16, "channels": 1, "classes": 10},
-        "classifier": {"hash": "none", "test_accuracy": 0.98, "real_score": 9.7, "num_test": 360},
+        "data": [{"name": "made-up", "content": "none", "images": 0, "size": 16, "channels": 1, "classes": 10}],
         "provenance": {
             "commit": "made-up",
             "gansweep": "0.1.0",

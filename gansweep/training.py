@@ -138,6 +138,8 @@ def draw_latent(latent: Latent, num: int, generator: torch.Generator) -> Tensor:
     device = generator.device
     if latent.distribution == "normal":
         noise = torch.randn(num, latent.size, generator=generator, device=device)
+    elif latent.distribution == "constant":
+        noise = torch.ones(num, latent.size, device=device)
     else:
         noise = torch.rand(num, latent.size, generator=generator, device=device) * 2 - 1
     if latent.total == latent.size:

@@ -26,6 +26,7 @@ UPDATE_ORDERS = ("discriminator_first", "generator_first", "simultaneous")
 class Latent:
     """The generator's input z: `size` independent N(0, 1) or U(-1, 1) numbers, followed by codes.
 
+    `distribution` is "normal", "uniform", or "constant": every number is 1, so that without codes all samples are one.
     `categorical` holds the number of values of each categorical code, equally probable and given as one-hot vectors;
     `continuous` is how many codes ~ U(-1, 1) follow them (Chen et al. 2016, section 5).
     """
@@ -37,7 +38,7 @@ class Latent:
 
     def __post_init__(self) -> None:
         at_least(self, size=1, continuous=0)
-        one_of(self, "distribution", ("normal", "uniform"))
+        one_of(self, "distribution", ("normal", "uniform", "constant"))
         if not all(isinstance(k, int) and k >= 2 for k in self.categorical):
             raise ValueError(f"Latent.categorical = {self.categorical!r} must hold whole numbers >= 2")
 

@@ -33,7 +33,7 @@ def finding(pair: pd.DataFrame, a: str, b: str) -> str:
     top = pair.loc[(pair["only_b"] - pair["only_a"]).abs().idxmax()]
     lost = f"; {top['unknown']} unknown" if top["unknown"] else ""
     close = int(top["close_a"] + top["close_b"])
-    near = f" {close} scores are within their own error bar of that threshold." if close else ""
+    near = f" {close} scores are too close to that threshold to call." if close else ""
     return (
         f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {top['only_b']} of "
         f"{top['planned']} cells, only {a} in {top['only_a']}, both in {top['both']}, neither in "
@@ -95,3 +95,29 @@ def effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
         rows.append((label, labels[arm], told, p_value(first["p_value"]), p_value(first["p_holm"])))
     shown = pd.DataFrame(rows, columns=["factor", "arm", "failures by level", "p", "p (Holm)"])
     return Table(shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects)
+
+
+def courses_text(courses: pd.DataFrame, labels: Mapping[str, str], score: str) -> Table:
+    """`analysis.courses` with a row per arm."""
+    rows = []
+    for arm, group in courses.groupby("arm", sort=False):
+        told = {"arm": labels[arm], "runs with a score": group["scored"].iloc[0]}
+        for row in group.to_dict("records"):
+            value, low, high = row["median"], row["low"], row["high"]
+            told[row["fact"]] = "—" if value != value else f"{value:.3g} ({low:.3g} to {high:.3g})"
+        rows.append(told)
+    caption = f"The course of the {score}: medians over the runs that ended with one (quartiles)."
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=courses)
+
+
+def reached_text(reached: pd.DataFrame, labels: Mapping[str, str], score: str) -> Table:
+    """`analysis.reached` with a row per threshold and a column per arm."""
+    rows = []
+    for threshold, group in reached.groupby("threshold", sort=True):
+        told = {"score above": f"{threshold:g}"}
+        for row in group.to_dict("records"):
+            by = "" if row["median_step"] != row["median_step"] else f", half by step {row['median_step']:g}"
+            told[labels[row["arm"]]] = f"{row['reached']} of {row['ended']}{by}"
+        rows.append(told)
+    caption = f"How many ended runs had a {score} above each threshold at any evaluation, and how soon."
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=reached)

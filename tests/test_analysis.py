@@ -22,7 +22,7 @@ def trials_of(scores: dict[str, list[float]], **columns: object) -> pd.DataFrame
         for i, score in enumerate(values)
     ]
     base = {"status": "done", "failure": None, "verdict": "trained", "decision": "completed"}
-    return pd.DataFrame(rows).assign(**{**base, "decision_rule": None, "protocol": "p", **columns})
+    return pd.DataFrame(rows).assign(**{**base, "decision_rule": None, "inception_score_protocol": "p", **columns})
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_wilson_of_nothing_is_everything() -> None:
 
 def test_scores_of_two_protocols_never_meet() -> None:
     trials = trials_of({"a": [2.0, 3.0], "b": [2.0, 3.0]})
-    trials.loc[0, "protocol"] = "another"
+    trials.loc[0, "inception_score_protocol"] = "another"
     for analyse in (
         lambda: analysis.outcome_table(trials, [1.0]),
         lambda: analysis.survival(trials),
@@ -424,3 +424,29 @@ def test_the_published_medians_are_where_the_paper_has_them() -> None:
     rate = published.WGAN_GP_TABLE_5.survival().pivot(index="threshold", columns="arm", values="rate")
     assert rate.loc[3.0, "gan"] > 0.5 > rate.loc[3.5, "gan"]
     assert rate.loc[7.0, "wgan_gp"] == pytest.approx(109 / 200)
+
+
+def test_the_course_of_a_score_has_medians_over_the_runs_that_ended_with_one() -> None:
+    made = trials_of({"a": [1.0, 2.0, 3.0, np.nan], "b": [4.0, 4.0, 4.0, 4.0]})
+    made["inception_score_drawdown"] = made["inception_score"] / 10
+    found = analysis.courses(made).set_index(["arm", "fact"])
+    assert found.loc[("a", "final"), ["scored", "median", "low", "high"]].tolist() == [3, 2.0, 1.5, 2.5]
+    assert found.loc[("b", "drawdown"), "median"] == pytest.approx(0.4)
+    assert "area" not in found.index.get_level_values("fact")
+
+
+def test_reached_counts_the_runs_that_were_ever_above_the_threshold_and_how_soon() -> None:
+    made = trials_of({"a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, np.nan]})
+    made["inception_score_step_above_2"] = [30.0, np.nan, 10.0, np.nan, 25.0, np.nan]
+    found = analysis.reached(made, (2.0, 5.0)).set_index(["arm", "threshold"])
+    assert found.loc[("a", 2.0), ["ended", "reached", "median_step"]].tolist() == [3, 2, 20.0]
+    assert found.loc[("b", 2.0), ["ended", "reached", "median_step"]].tolist() == [3, 1, 25.0]
+    assert found["reached"].sum() == 3
+
+
+def test_a_threshold_between_the_ends_of_a_score_is_too_close_to_call() -> None:
+    made = trials_of({"a": [2.9, 3.5], "b": [3.1, 2.0]})
+    made["inception_score_low"], made["inception_score_high"] = made["inception_score"] - 0.2, [3.2, 3.8, 3.0, 3.5]
+    table = analysis.outcome_table(made, [3.0])
+    # b's 3.1 reaches down to 2.9 but up to 3.0 only, its 2.0 from 1.8 to 3.5
+    assert (table["close_a"].iloc[0], table["close_b"].iloc[0]) == (1, 1)

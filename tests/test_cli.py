@@ -14,7 +14,7 @@ from tests.test_launch import STUDY, gansweep
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[1]
 HELP = Path(__file__).parent / "cli_help.txt"
-COMMANDS = ("plan", "launch", "status", "report", "export", "dashboard", "studies", "doctor")
+COMMANDS = ("plan", "launch", "status", "why", "report", "export", "dashboard", "studies", "doctor")
 
 
 def helped(*command: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,11 @@ def make(store: str, tmp_path: Path) -> Iterator[Make]:
             for t in plan
         ]
         card = {"study": "tiny", "run": "tiny-smoke", "question": "?", "design_hash": "x", "provenance": {}}
-        card |= {"launch_id": tmp_path.name, "factors": {}, "trials": trials}
+        card |= {"launch_id": tmp_path.name, "factors": {}, "trials": trials, "scores": []}
         (tmp_path / "trials").mkdir(exist_ok=True)
         recorders.append(Recorder(store, tmp_path, card))
         search = Search(tmp_path / "optuna.journal", "tiny", VerdictPruner(*study.rules), study.metrics[0])
-        return Driver(plan, tmp_path, search, recorders[-1], "protocol")
+        return Driver(plan, tmp_path, search, recorders[-1], {t.id: {"inception_score_protocol": "p"} for t in plan})
 
     yield build
     for recorder in recorders:
@@ -171,6 +172,9 @@ def test_a_stopped_trial_keeps_the_score_of_its_last_evaluation(make: Make) -> N
     outcome = driver.outcomes[trial]
     assert (outcome["decision"], outcome["decision_rule"], outcome["decision_step"]) == ("pruned", "Exploding", 8)
     assert (outcome["verdict"], outcome["inception_score"]) == ("exploding", 1.7)
+    assert outcome["inception_score_protocol"] == "p"
+    (event,) = json.loads(outcome["events"])
+    assert (event["rule"], event["step"], event["verdict"]) == ("Exploding", 6, "exploding")
 
 
 def test_an_audited_trial_stays_audited_when_it_diverges(make: Make) -> None:

@@ -106,6 +106,12 @@ def assert_exactly_once(home: Path, run: str) -> None:
     assert not repeated
 
 
+def test_a_diverged_trial_of_a_sweep_is_told_with_its_page(prepared: Path) -> None:
+    told = gansweep("why", "c000/wild", "--home", prepared)
+    assert told.stdout.startswith("c000/wild diverged, from step 1"), told.stderr
+    assert Path(told.stdout.splitlines()[-1]).is_file()
+
+
 def test_a_study_runs_inline_and_its_counts_add_up(prepared: Path) -> None:
     done = gansweep("status", STUDY, "--home", prepared, "--json")
     counted = json.loads(done.stdout)

@@ -23,11 +23,17 @@ CARD: dict[str, Any] = {
     "run": "made_up-smoke",
     "question": "Does it come back?",
     "design_hash": "abc",
+    "protocols": {},
     "launch_id": "one",
     "provenance": {"commit": "abc"},
     "factors": {"generator.depth": {"label": "Depth", "values": [4, 8]}},
     "scores": [
-        {"name": "inception_score", "columns": ["inception_score", "inception_score_std"], "higher_is_better": True}
+        {
+            "name": "inception_score",
+            "columns": ["inception_score", "inception_score_std"],
+            "higher_is_better": True,
+            "facts": ["best", "best_step", "drawdown", "area", "step_above_2"],
+        }
     ],
     "trials": [
         {"trial": "t0", "cell": "c000", "arm": "gan", "seed": 1, "position": 0, "factors": {"generator.depth": 4}},
@@ -52,7 +58,9 @@ def record(uri: str, home: Path, times: int = 1) -> None:
                 planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2)
             )
         ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
-        recorder.end("t0", {**ended, "inception_score_best": 2.5, "inception_score_best_step": 20}, 1_700_000_001_000)
+        course = {"best": 2.5, "best_step": 20, "drawdown": 0.25, "area": 2.0, "step_above_2": 15}
+        ended |= {f"inception_score_{name}": value for name, value in course.items()}
+        recorder.end("t0", ended | {"inception_score_protocol": "p"}, 1_700_000_001_000)
         assert recorder.close(finished=False) == ""
 
 
@@ -77,11 +85,24 @@ def test_the_columns_are_the_documented_ones(store: tuple[str, Path]) -> None:
     results = records.read(store[0], "made_up-smoke")
     first = ["trial", "study", "cell", "arm", "seed", "position", "generator.depth"]
     scores = ["inception_score", "inception_score_std"]
-    best = ["inception_score_best", "inception_score_best_step"]
-    assert results.trials.columns.tolist() == [*first, *scores, *best, *OUTCOME_COLUMNS, "run_id"]
+    course = [f"inception_score_{name}" for name in ("best", "best_step", "drawdown", "area", "step_above_2")]
+    protocol = "inception_score_protocol"
+    assert results.trials.columns.tolist() == [*first, *scores, *course, protocol, *OUTCOME_COLUMNS, "run_id"]
     assert results.steps.columns.tolist() == ["trial", "step", *STEP_COLUMNS, *scores, "mutual_information"]
-    for name in (*OUTCOME_COLUMNS, *STEP_COLUMNS, *scores, *best):
+    for name in (*OUTCOME_COLUMNS, *STEP_COLUMNS, *scores, *course[:-1], "inception_score_step_above_T", protocol):
         assert name in (records.__doc__ or ""), f"{name} is not documented"
+
+
+def test_the_course_of_a_score_is_a_column_and_a_metric_of_the_run_and_no_step(store: tuple[str, Path]) -> None:
+    results = records.read(store[0], "made_up-smoke")
+    ended = results.trials.iloc[0]
+    assert (ended["inception_score_drawdown"], ended["inception_score_step_above_2"]) == (0.25, 15)
+    assert ended["inception_score_protocol"] == "p"
+    assert not any(name.startswith("inception_score_step") for name in results.steps)
+    from mlflow import MlflowClient
+
+    metrics = MlflowClient(tracking_uri=store[0]).get_run(ended["run_id"]).data.metrics
+    assert (metrics["inception_score_area"], metrics["inception_score_step_above_2"]) == (2.0, 15)
 
 
 def test_recording_everything_a_second_time_doubles_nothing(store: tuple[str, Path]) -> None:

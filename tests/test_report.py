@@ -23,6 +23,7 @@ EVERY = (
     sections.PairedScores(),
     sections.FactorEffects(),
     sections.ScoreCurves(),
+    sections.Stability(columns=("gradient_norm_generator", "clipped_share")),
     sections.Traces(columns=("loss_generator", "never_reported")),
     sections.OutcomeFlow(),
     sections.Audit(),
@@ -148,9 +149,24 @@ def test_trials_whose_metric_gave_no_answer_are_told_beside_the_counts() -> None
 
 
 def test_the_judge_need_not_be_a_classifier(results: MadeUpResults) -> None:
-    card = report.headline(results)["cards"]["Data and judge"]
-    assert card["judge hash"] == "none"
-    assert not any("classifier" in key for key in card)
+    card = report.headline(results)["cards"]["Protocol of the Inception Score"]
+    assert card["real hash"] == "none"
+    assert card["num samples"] == "2000"
+
+
+def test_scores_of_two_protocols_are_never_drawn_together_and_both_protocols_are_told(results: MadeUpResults) -> None:
+    trials, plan = results.trials.copy(), dict(results.plan)
+    trials.loc[trials["inception_score"].first_valid_index(), "inception_score_protocol"] = "another"
+    (known,) = plan["protocols"].values()
+    other = {"protocol": {**known["protocol"], "num_samples": 500}, "references": known["references"]}
+    plan["protocols"] = {**plan["protocols"], "another": other}
+    mixed = dataclasses.replace(results, trials=trials, plan=plan)
+    for section in EVERY[:5]:
+        shown = section.render(mixed)
+        assert not shown.figures
+        assert not shown.tables
+        assert "2 protocols, which never share a table" in shown.text[0]
+    assert report.headline(mixed)["cards"]["Protocol of the Inception Score (another)"]["num samples"] == "500"
 
 
 def test_every_section_figure_and_table_can_be_reached_and_heard(text: str) -> None:
@@ -163,7 +179,7 @@ def test_every_section_figure_and_table_can_be_reached_and_heard(text: str) -> N
     assert all(e.get("scope") in ("row", "col") for e in elements.of("th"))
     assert len(elements.of("caption")) == len(elements.of("table"))
     plots = [e for e in elements.of("div") if e.get("class") == "plot"]
-    assert len(plots) == 8
+    assert len(plots) == 9
     assert all(e.get("role") == "img" and e.get("aria-label") for e in plots)
 
 

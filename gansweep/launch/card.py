@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gansweep
+from gansweep import trajectory
 from gansweep.parts import content_id, describe
 from gansweep.space import Choice
 from gansweep.study import Plan, Selection
@@ -22,15 +23,15 @@ PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
     *("data", "losses", "metrics", "models"),
     *("diagnostics.py", "initialisation.py", "optimizers.py", "outputs.py", "randomness.py", "schedules.py", "search.py"),
-    *("stability.py", "study.py", "training.py", "trial.py"),
+    *("stability.py", "study.py", "training.py", "trajectory.py", "trial.py"),
     *("launch/driver.py", "launch/worker.py"),
 )
 
 
 def design_card(
-    plan: Plan, selection: Selection, run: str, data: dict[str, Any], reference: dict[str, Any]
+    plan: Plan, selection: Selection, run: str, data: list[dict[str, Any]], protocols: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """The card of one run of a study. `data` and `reference` say what was prepared for it."""
+    """The card of one run of a study. `data` says what was prepared for it, `protocols` how its scores are made."""
     study = plan.study
     metric = study.metrics[0]
     size = study.space_size
@@ -50,11 +51,17 @@ def design_card(
         "space_size": int(size) if size != float("inf") else None,
         "score": metric.name,
         "scores": [
-            {"name": one.name, "columns": list(one.columns), "higher_is_better": one.higher_is_better}
-            for one in study.metrics
+            {
+                "name": one.name,
+                "label": study.label(one.name),
+                "columns": list(one.columns),
+                "higher_is_better": one.higher_is_better,
+                "facts": trajectory.facts(one.higher_is_better, () if number else study.thresholds),
+            }
+            for number, one in enumerate(study.metrics)
         ],
-        "score_label": metric.name.replace("_", " ").title(),
-        "protocol": metric.protocol(reference["hash"], weights="ema" if study.baseline.ema_decay else "raw"),
+        "score_label": study.label(metric.name),
+        "protocols": protocols,
         "thresholds": list(study.thresholds),
         "factors": {
             path: {
@@ -67,7 +74,6 @@ def design_card(
         "baseline": study.baseline_fields(),
         "pruning": {"rules": [_words(rule) for rule in study.rules], "audit_fraction": study.audit_fraction},
         "data": data,
-        "classifier": reference,
         "design": plan.design(),
         "provenance": provenance(),
         "trials": [
@@ -83,7 +89,7 @@ def design_card(
         ],
     }
     return card | {
-        "design_hash": content_id({key: card[key] for key in ("design", "data", "protocol")} | {"code": numeric_code()})
+        "design_hash": content_id({key: card[key] for key in ("design", "data", "protocols")} | {"code": numeric_code()})
     }
 
 

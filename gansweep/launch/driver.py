@@ -7,6 +7,7 @@ killed.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter, deque
@@ -14,14 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from gansweep import trajectory
 from gansweep.launch.trial_dir import TrialDir
 from gansweep.launch.worker import Assignment, Report
 from gansweep.randomness import derive_seed
 from gansweep.recorder import Recorder
 from gansweep.search import Search, ending
-from gansweep.stability import Decision, Diverged, Finding, Status, Stream, Verdict, first_finding
+from gansweep.stability import Decision, Diverged, Finding, Status, Stream, Verdict, events, first_finding
 from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ class Live:
 class Driver:
     """Runs a plan to its end, one decision at a time. Single-threaded."""
 
-    def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocol: str) -> None:
+    def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocols: Mapping[str, Mapping[str, str]]) -> None:
         self.plan, self.study, self.folder = plan, plan.study, folder
-        self.search, self.recorder, self.protocol = search, recorder, protocol
+        self.search, self.recorder, self.protocols = search, recorder, protocols
         # a run that is not finite is over whatever the study asks for
         self.rules = (Diverged(), *(rule for rule in self.study.rules if not isinstance(rule, Diverged)))
         self.outcomes: dict[str, dict[str, Any]] = {}
@@ -298,7 +298,6 @@ class Driver:
         last = live.rows[-1] if live.rows else {}
         stream = Stream(live.rows)
         summary: dict[str, Any] = {
-            "protocol": self.protocol,
             "step": last.get("step"),
             "images_seen": last.get("images_seen"),
             "train_seconds": last.get("seconds"),
@@ -309,13 +308,16 @@ class Driver:
             "ended_at": _now_ms(),
             **live.facts,
         }
-        for metric in self.study.metrics:
-            values = stream[metric.name]
-            if np.isfinite(values).any():
-                best = int((np.nanargmax if metric.higher_is_better else np.nanargmin)(values))
-                summary |= {f"{metric.name}_best": float(values[best])}
-                summary |= {f"{metric.name}_best_step": live.rows[best]["step"]}
-        return summary
+        for number, metric in enumerate(self.study.metrics):
+            found = trajectory.summary(
+                stream["step"],
+                stream[metric.name],
+                higher_is_better=metric.higher_is_better,
+                thresholds=() if number else self.study.thresholds,
+            )
+            summary |= {f"{metric.name}_{name}": value for name, value in found.items()}
+        # what the rules said on the way, also where another spoke first or it did not last
+        return summary | {"events": json.dumps(events(self.rules, live.rows))} | self.protocols[live.planned.id]
 
 
 def _kind(error: str) -> str:

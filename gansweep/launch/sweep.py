@@ -103,7 +103,7 @@ def sweep(selection: Selection, settings: Settings) -> Swept:
     (folder / "trials").mkdir(parents=True, exist_ok=True)
     with only_driver(folder), _log_file(folder / "launch.log") as console:
         say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
-        workplace, card = _prepare(
+        workplace, card, protocols = _prepare(
             plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu", say
         )
         card["launch_id"] = _check_design(folder / "design.json", card)
@@ -111,7 +111,7 @@ def sweep(selection: Selection, settings: Settings) -> Swept:
             recorder = Recorder(settings.uri, settings.home, card)
             pruner = VerdictPruner(*study.rules, score=study.metrics[0].name)
             search = Search(folder / "optuna.journal", run, pruner, study.metrics[0])
-            driver = Driver(plan, folder, search, recorder, content_id(card["protocol"]))
+            driver = Driver(plan, folder, search, recorder, protocols)
             if driver.ended_before:
                 say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
             try:
@@ -135,7 +135,7 @@ def _prepare(
     device: str,
     worker_device: str,
     say: Callable[[str], None],
-) -> tuple[Workplace, dict[str, Any]]:
+) -> tuple[Workplace, dict[str, Any], dict[str, dict[str, str]]]:
     """Decode every data set and train every judge that the plan needs, unless the caches hold them."""
     metrics = plan.study.metrics
     data: dict[str, Path | None] = {}
@@ -151,11 +151,36 @@ def _prepare(
     _check_fit(plan, opened)
     for key, one in opened.items():
         judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
-    main = content_id(plan.study.baseline.data)
     workplace = Workplace(selection, folder, data, judges, worker_device)
-    judge = metrics[0].load(opened[main], judges[main][0], device)
-    reference = metrics[0].reference(judge, opened[main])
-    return workplace, design_card(plan, selection, folder.name, opened[main].describe(), reference)
+    protocols, of_trial = _protocols(plan, opened, judges, device)
+    described = [one.describe() for one in opened.values()]
+    return workplace, design_card(plan, selection, folder.name, described, protocols), of_trial
+
+
+def _protocols(
+    plan: Plan, opened: Mapping[str, OpenData], judges: Mapping[str, tuple[Path | None, ...]], device: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
+    """Every protocol by its id, with what each data set's real examples get; and those of each trial, by its id."""
+    protocols: dict[str, dict[str, Any]] = {}
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    of_trial: dict[str, dict[str, str]] = {}
+    references: dict[tuple[str, str], dict[str, Any]] = {}
+    for trial in plan:
+        key, weights = content_id(trial.config.data), "raw" if trial.config.ema_decay is None else "ema"
+        if (key, weights) not in columns:
+            found = {}
+            for metric, path in zip(plan.study.metrics, judges[key], strict=True):
+                if (key, metric.name) not in references:
+                    judge = metric.load(opened[key], path, device)
+                    references[key, metric.name] = metric.reference(judge, opened[key])
+                reference = references[key, metric.name]
+                protocol = metric.protocol(reference["hash"], weights=weights)
+                known = protocols.setdefault(content_id(protocol), {"protocol": protocol, "references": {}})
+                known["references"][opened[key].name] = reference
+                found[f"{metric.name}_protocol"] = content_id(protocol)
+            columns[key, weights] = found
+        of_trial[trial.id] = columns[key, weights]
+    return protocols, of_trial
 
 
 def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
@@ -195,7 +220,7 @@ def _executor(
 
 def _check_design(file: Path, card: dict[str, Any]) -> str:
     """Refuse to mix two designs under one name: name what differs and how to go on. Returns the run's own id."""
-    now = {key: card[key] for key in ("design_hash", "design", "data", "protocol")}
+    now = {key: card[key] for key in ("design_hash", "design", "data", "protocols")}
     if not file.exists():
         now["launch_id"] = uuid.uuid4().hex
         write_atomically(file, json.dumps(now, indent=1, sort_keys=True).encode())
