@@ -14,7 +14,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 
 from gansweep.data.cache import Images, to_unit
 from gansweep.metrics.classifier import Answers, LoadedClassifier, TrainedClassifier
-from gansweep.metrics.entropy import class_share, inception_score, score_interval
+from gansweep.metrics.entropy import Predictions, inception_score
 from gansweep.metrics.inception_score import InceptionScore, real_score
 from gansweep.metrics.subject import Subject
 from gansweep.outputs import Output
@@ -224,7 +224,7 @@ def test_T_29_the_protocol_holds_everything_that_makes_scores_comparable() -> No
         "dtype": "uint8 images, float32 logits, float64 score",
         "generator_mode": "eval",
         "weights": "raw",
-        "library": "gansweep classifier 1",
+        "library": "gansweep classifier 2",
     }
 
 
@@ -253,6 +253,11 @@ def test_too_few_samples_are_an_error() -> None:
 
 
 # How sure the score is
+
+
+def score_interval(logits: np.ndarray, num_splits: int = 1) -> tuple[float, float]:
+    predicted = Predictions.of(logits)
+    return predicted.interval(predicted.score(num_splits)[0], num_splits)
 
 
 def test_the_interval_of_certain_predictions_is_the_closed_form() -> None:
@@ -299,9 +304,9 @@ def test_the_interval_holds_the_score_of_endless_samples_and_of_other_ones_as_of
 
 
 def test_the_share_of_classes_is_that_of_the_classes_that_samples_fill() -> None:
-    assert class_share(one_hot(np.arange(300) % 3, 10)) == pytest.approx(0.3)
-    assert class_share(one_hot(np.zeros(20, int), 10)) == pytest.approx(0.1)
-    assert class_share(np.zeros((20, 10))) == pytest.approx(1)
+    assert Predictions.of(one_hot(np.arange(300) % 3, 10)).class_share == pytest.approx(0.3)
+    assert Predictions.of(one_hot(np.zeros(20, int), 10)).class_share == pytest.approx(0.1)
+    assert Predictions.of(np.zeros((20, 10))).class_share == pytest.approx(1)
 
 
 def test_real_images_score_what_a_perfect_generator_would() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from gansweep.data.cache import Images, to_uint8
 from gansweep.data.opened import OpenData
 from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier, some_rows
-from gansweep.metrics.entropy import class_share, inception_score, score_interval
+from gansweep.metrics.entropy import Predictions
 from gansweep.metrics.inception import Inception2015
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
@@ -115,10 +115,11 @@ class InceptionScore:
         """Every column for the first `num_samples` of logits [N, K]; `ValueError` if there are fewer."""
         if len(logits) < self.num_samples:
             raise ValueError(f"{self.name} needs {self.num_samples} samples and got {len(logits)}")
-        table = logits[: self.num_samples].cpu().numpy()
-        mean, std = inception_score(table, self.num_splits, self.seed)
-        low, high = score_interval(table, self.num_splits, self.seed)
-        found = {self.name: mean, f"{self.name}_low": low, f"{self.name}_high": high, "class_share": class_share(table)}
+        predicted = Predictions.of(logits[: self.num_samples].cpu().numpy())
+        mean, std = predicted.score(self.num_splits, self.seed)
+        low, high = predicted.interval(mean, self.num_splits)
+        found = {self.name: mean, f"{self.name}_low": low, f"{self.name}_high": high}
+        found["class_share"] = predicted.class_share
         # one split has no spread, and 0 would say that the score is exact
         return found | ({f"{self.name}_std": std} if self.num_splits > 1 else {})
 
