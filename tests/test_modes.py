@@ -29,18 +29,33 @@ def score(samples: Tensor, density: GaussianRing = CROSS, within: float = 3.0) -
 
 def test_one_sample_on_each_centre_captures_all_modes_in_balance() -> None:
     got = score(at((1, 0), (0, 1), (-1, 0), (0, -1)))
-    assert got == {"modes_captured": 4.0, "high_quality": 1.0, "reverse_kl": pytest.approx(0, abs=1e-15)}
+    assert got == {
+        "modes_captured": 4.0,
+        "mode_share": 1.0,
+        "high_quality": 1.0,
+        "reverse_kl": pytest.approx(0, abs=1e-15),
+    }
 
 
 def test_a_generator_of_one_point_captures_one_mode_at_a_divergence_of_log_4() -> None:
     got = score(at(*[(0.0, 1.0)] * 7))
-    assert got == {"modes_captured": 1.0, "high_quality": 1.0, "reverse_kl": pytest.approx(math.log(4))}
+    assert got == {
+        "modes_captured": 1.0,
+        "mode_share": 0.25,
+        "high_quality": 1.0,
+        "reverse_kl": pytest.approx(math.log(4)),
+    }
 
 
 def test_a_mode_whose_samples_are_all_poor_is_not_captured() -> None:
     # (0, 0.69) is nearest to the second mode and 3.1 deviations away; (0.71, 0) is 2.9 from the first
     got = score(at((0.71, 0), (0, 0.69)))
-    assert got == {"modes_captured": 1.0, "high_quality": 0.5, "reverse_kl": pytest.approx(math.log(2))}
+    assert got == {
+        "modes_captured": 1.0,
+        "mode_share": 0.25,
+        "high_quality": 0.5,
+        "reverse_kl": pytest.approx(math.log(2)),
+    }
     assert score(at((0.71, 0), (0, 0.69)), within=3.2)["modes_captured"] == 2
 
 
@@ -99,6 +114,7 @@ def test_the_reference_is_what_real_points_get() -> None:
     reference = metric.reference(metric.load(data, None, "cpu"), data)
     assert reference["real_score"] == 8
     assert reference["num_modes"] == 8
+    assert reference["real_mode_share"] == 1
     assert reference["real_high_quality"] == pytest.approx(1 - math.exp(-4.5), abs=0.01)
     assert reference["hash"] == GaussianRing().content()
     assert metric.protocol(reference["hash"])["within_stds"] == 3.0
