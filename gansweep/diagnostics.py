@@ -1,4 +1,4 @@
-"""What a trial records of its health besides losses and scores: how gradients flow, how far weights move, how steep D is.
+"""A trial's health besides losses and scores: how gradients flow, how far weights move, how steep the critic is.
 
 Everything stays on the device until the loop reads its report, and nothing here changes a number of the training.
 """
@@ -48,7 +48,7 @@ class Monitor:
     @torch.no_grad()
     def read(self) -> dict[str, Tensor]:
         """Every number, without axes, on the device of the networks."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for role, network in self.networks.items():
             found |= self._gradients(role, network)
         for role, network in self.networks.items():
@@ -58,10 +58,10 @@ class Monitor:
         return found
 
     def _gradients(self, role: str, network: nn.Module) -> dict[str, Tensor]:
-        named = [(name, p) for name, p in network.named_parameters() if p.grad is not None]
-        sizes = torch._foreach_norm([p.grad for _, p in named])
+        named = [(name, p.grad) for name, p in network.named_parameters() if p.grad is not None]
+        sizes = torch._foreach_norm([gradient for _, gradient in named])
         found = {f"gradient_norm_{role}": torch.linalg.vector_norm(torch.stack(sizes))}
-        weights = {name: size for (name, p), size in zip(named, sizes, strict=True) if p.ndim > 1}
+        weights = {name: size for (name, one), size in zip(named, sizes, strict=True) if one.ndim > 1}
         if len(weights) > 1:
             found[f"gradient_slope_{role}"] = _slope(torch.stack(list(weights.values())))
         if self.layers:

@@ -7,8 +7,9 @@ because the store would turn it into a number.
 **trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
 factor, named by its path; status, failure (why, if status is failed: crashed, oom, lost), verdict,
 verdict_step, evidence, decision, decision_rule, decision_step; the scores (see below); events (what every rule said on
-the way, as JSON: a list of step, until, rule, verdict, evidence); step and images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
-fingerprint_init, device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
+the way, as JSON: a list of step, until, rule, verdict, evidence); step and images_seen (last), train_seconds,
+evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent, fingerprint_init, device, started_at,
+ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
 
 The scores are the columns of the study's metrics at the last evaluation (NaN without one), such as inception_score and
 inception_score_std; for each metric its course (see `trajectory`): inception_score_best and inception_score_best_step,
@@ -134,7 +135,7 @@ def runs(uri: str, study: str) -> list[str]:
 
 
 def parent_runs(uri: str) -> dict[str, str]:
-    """The MLflow run of each recorded run of a study, by its name, the last launched first; of two with one name too."""
+    """The MLflow run of each recorded run of a study, by its name, the last launched first and of two alike."""
     found: dict[str, str] = {}
     for run_id, tags, _ in _source(uri).parents():
         found.setdefault(tags["gansweep.run"], run_id)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from gansweep import (
-    SGD,
     EBGAN,
+    SGD,
     Adam,
     GaussianRing,
     GradientPenalty,
@@ -237,9 +237,14 @@ def test_real_examples_are_as_diverse_as_themselves_and_a_collapsed_generator_is
 
 def test_a_network_is_in_evaluation_mode_inside_and_as_before_afterwards_even_if_something_fails() -> None:
     network = nn.Dropout()
-    with pytest.raises(RuntimeError, match="inside"), evaluating(network) as inside:
-        assert not inside.training
-        raise RuntimeError("inside")
+
+    def failing() -> None:
+        with evaluating(network) as inside:
+            assert not inside.training
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        failing()
     assert network.training
     network.eval()
     with evaluating(network):

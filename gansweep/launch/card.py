@@ -22,7 +22,15 @@ from gansweep.study import Plan, Selection
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
     *("data", "losses", "metrics", "models"),
-    *("diagnostics.py", "initialisation.py", "optimizers.py", "outputs.py", "randomness.py", "schedules.py", "search.py"),
+    *(
+        "diagnostics.py",
+        "initialisation.py",
+        "optimizers.py",
+        "outputs.py",
+        "randomness.py",
+        "schedules.py",
+        "search.py",
+    ),
     *("stability.py", "study.py", "training.py", "trajectory.py", "trial.py"),
     *("launch/driver.py", "launch/worker.py"),
 )
@@ -89,7 +97,9 @@ def design_card(
         ],
     }
     return card | {
-        "design_hash": content_id({key: card[key] for key in ("design", "data", "protocols")} | {"code": numeric_code()})
+        "design_hash": content_id(
+            {key: card[key] for key in ("design", "data", "protocols")} | {"code": numeric_code()}
+        )
     }
 
 

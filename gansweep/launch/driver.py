@@ -52,7 +52,9 @@ class Live:
 class Driver:
     """Runs a plan to its end, one decision at a time. Single-threaded."""
 
-    def __init__(self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocols: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, search: Search, recorder: Recorder, protocols: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self.plan, self.study, self.folder = plan, plan.study, folder
         self.search, self.recorder, self.protocols = search, recorder, protocols
         # a run that is not finite is over whatever the study asks for
@@ -317,7 +319,7 @@ class Driver:
             )
             summary |= {f"{metric.name}_{name}": value for name, value in found.items()}
         # what the rules said on the way, also where another spoke first or it did not last
-        return summary | {"events": json.dumps(events(self.rules, live.rows))} | self.protocols[live.planned.id]
+        return {**summary, "events": json.dumps(events(self.rules, live.rows)), **self.protocols[live.planned.id]}
 
 
 def _kind(error: str) -> str:

@@ -153,8 +153,8 @@ def _prepare(
         judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
     workplace = Workplace(selection, folder, data, judges, worker_device)
     protocols, of_trial = _protocols(plan, opened, judges, device)
-    described = [one.describe() for one in opened.values()]
-    return workplace, design_card(plan, selection, folder.name, described, protocols), of_trial
+    card = design_card(plan, selection, folder.name, [one.describe() for one in opened.values()], protocols)
+    return workplace, card, of_trial
 
 
 def _protocols(

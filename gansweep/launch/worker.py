@@ -159,7 +159,7 @@ class Worker:
     def _evaluate(
         self, config: TrialConfig, state: TrainState, data: OpenData, spent: dict[str, float], directory: TrialDir
     ) -> dict[str, float]:
-        """Every score of the study, and more, on fresh samples in evaluation mode; a picture of some goes to the directory."""
+        """Every score of the study, and more, on fresh samples in evaluation mode; a picture goes to the directory."""
         started = time.monotonic()
         num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
         drawn = sample(config, state, num, self.device)
