@@ -33,16 +33,15 @@ def measured(config: Any, iterations: int, cache: Path) -> tuple[float, float, f
     monitor = Monitor(config, state, layers=False)
     drawn, real = sample(config, state, 500, CPU), real_spread(data, CPU)
     reading = examining = 0.0
-    last, reports = None, 0
-    for last in train(config, state, data, CPU):
+    reports, seconds = 0, 0.0
+    for step in train(config, state, data, CPU):
         started = time.perf_counter()
         monitor.read()
         between = time.perf_counter()
         examine(config, state, data, drawn, real, CPU)
         reading, examining = reading + between - started, examining + time.perf_counter() - between
-        reports += 1
-    assert last is not None
-    return last.seconds / iterations, reading / reports, examining / reports
+        reports, seconds = reports + 1, step.seconds
+    return seconds / iterations, reading / reports, examining / reports
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import torch
 from torch import Tensor
 
 from gansweep.data.cache import Images
-from gansweep.data.checksums import Memo
+from gansweep.data.checksums import Memo, file_sha256
 from gansweep.metrics.classifier import Answers, LoadedClassifier
 from gansweep.parts import part
 
@@ -28,11 +29,17 @@ _log = logging.getLogger(__name__)
 class Inception2015:
     """TensorFlow's inception-2015-12-05 graph as torch-fidelity rebuilt it: 1008 logits without the bias.
 
-    `weights` is the path of torch-fidelity's converted file. It is never downloaded. Grey images are repeated
-    to three channels; all are resized to 299 x 299 as TensorFlow 1 did it.
+    `weights` is the path of torch-fidelity's converted file. With `download` instead it is the one in the cache of
+    torch.hub, fetched from where torch-fidelity fetches it (96 MB) unless it is there, and checked against the hash in
+    its name. Grey images are repeated to three channels; all are resized to 299 x 299 as TensorFlow 1 did it.
     """
 
     weights: str | None = None
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        if self.download and self.weights is not None:
+            raise ValueError(f"Inception2015.download = True has no meaning with weights = {self.weights!r}")
 
     @property
     def name(self) -> str:
@@ -57,11 +64,12 @@ class Inception2015:
         report: Callable[[str], None] = _log.info,
     ) -> Path:
         """The path of the weights; `ValueError` says how to get them if they are not there."""
-        if self.weights is None:
+        if self.weights is None and not self.download:
             raise ValueError(
-                f"Inception2015 needs weights=PATH: get {WEIGHTS_FILE} from the releases of torch-fidelity (v0.2.0)"
+                f"Inception2015 needs download=True, or weights=PATH of {WEIGHTS_FILE} from torch-fidelity's releases"
             )
-        path = Path(self.weights)
+        # workers may be in another folder
+        path = _downloaded(report) if self.weights is None else Path(self.weights).resolve()
         if not path.is_file():
             raise ValueError(f"Inception2015.weights = {self.weights!r} is not a file: get {WEIGHTS_FILE}")
         with Memo(cache / "checksums.json") as known:
@@ -87,6 +95,27 @@ class Inception2015:
             num_features=NUM_FEATURES,
             device=torch.device(device),
         )
+
+
+def _downloaded(report: Callable[[str], None]) -> Path:
+    """torch-fidelity's weights in the cache of torch.hub, as its own loading would leave them there."""
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3 as url
+
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    start_of_hash = path.stem.rpartition("-")[2]
+    if path.is_file():
+        if file_sha256(path).startswith(start_of_hash):
+            return path
+        _log.warning("%s does not match the hash in its name; downloading it again", path)
+    report(f"downloading {url}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), start_of_hash, progress=False)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # or its socket stays open
+        raise ValueError(f"{url} could not be downloaded ({error}): get it elsewhere and give weights=PATH") from error
+    return path
 
 
 def _state(path: Path, data: bytes) -> dict[str, Tensor]:

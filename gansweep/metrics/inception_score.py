@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gansweep.data.cache import Images, to_uint8
+from gansweep.data.cache import Images
 from gansweep.data.opened import OpenData
 from gansweep.metrics.classifier import LoadedClassifier, TrainedClassifier, some_rows
 from gansweep.metrics.entropy import Predictions
