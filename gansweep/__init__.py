@@ -47,9 +47,10 @@ _HOMES = {
     "optimizers": "Adam RMSProp RMSPropTF SGD",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
-    "ScoreCurves Stability Survival Traces",
+    "ScoreCurves Stability Survival Traces VerdictMatrix",
     "space": "choice integers log_uniform uniform",
-    "stability": "BelowScore Collapsed DeadGradient Diverged Exploding",
+    "stability": "BelowScore Collapsed Diverged Exploding Frozen ModeDropping NotLearning Oscillating Saturated "
+    "detectors",
     "study": "Preset Study",
     "trial": "Latent TrialConfig",
 }

@@ -361,6 +361,27 @@ class OutcomeFlow:
 
 
 @part
+class VerdictMatrix:
+    """How many trials of each arm got each verdict: where failures are planted, whether they get their own names."""
+
+    title: str = "Verdicts"
+
+    def render(self, results: Results) -> Section:
+        """One table; trials that another pruner than ours stopped have no verdict and are left out."""
+        from gansweep import verdicts
+
+        judged = results.trials[results.trials["verdict"].notna()]
+        if not len(judged):
+            return _nothing(self.title, NOT_ENDED)
+        labels = arm_labels(results.plan)
+        counted = verdicts.confusion(judged, by="arm")
+        counted = counted.reindex([arm for arm in labels if arm in counted.index]).rename(index=labels)
+        shown = counted.rename_axis(index="arm", columns=None).reset_index()
+        table = Table(shown=shown, caption="Number of trials by arm and verdict.", numbers=shown)
+        return Section(title=self.title, tables=(table,))
+
+
+@part
 class Ranking:
     """Arms by their mean success rate over the thresholds, with the uncertainty of their rank."""
 

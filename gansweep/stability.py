@@ -7,7 +7,6 @@ more; the others are evidence, and a study measures how often they are wrong on 
 
 from __future__ import annotations
 
-import bisect
 import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -161,21 +160,23 @@ class _Lasting:
 
 @part
 class Exploding(_Lasting):
-    """Gradients beyond any useful size in `patience` reports running.
+    """Numbers beyond any useful size in `patience` reports running.
 
-    Either a network's gradient norm is above `limit`, or it is above `growth` times its median over the first
-    `patience` reports, or a Wasserstein critic, which should have slopes about 1, has a mean slope above `slope`
-    (`lipschitz_mean`, in evaluations; the slopes of other discriminators have no bound that they should keep).
+    A network's gradient norm is above `limit`, or above `growth` times its median over the first `patience` reports;
+    or, in evaluations, the samples' spread over that of real data (`sample_diversity`) is above `spread`, or the mean
+    slope of a Wasserstein critic (`lipschitz_mean`), which should be about 1, is above `slope`. The slopes of other
+    discriminators have no bound that they should keep.
     """
 
     limit: float = 1e5
     growth: float = 300.0
+    spread: float = 30.0
     slope: float = 50.0
     patience: int = 3
     after: int = 0
 
     def __post_init__(self) -> None:
-        self._check(limit=0, growth=1, slope=1)
+        self._check(limit=0, growth=1, spread=1, slope=1)
 
     def judge(self, stream: Stream) -> Finding | None:
         """A finding while the last values of one of the quantities are all above its limit."""
@@ -185,9 +186,11 @@ class Exploding(_Lasting):
             limit = min(self.limit, self.growth * usual) if usual > 0 else self.limit
             if found := self._above(stream, name, limit, Verdict.EXPLODING, "reports"):
                 return found
-        if self._last(stream, "wasserstein") is None:
-            return None
-        return self._above(stream, "lipschitz_mean", self.slope, Verdict.EXPLODING, "evaluations")
+        limits = {"sample_diversity": self.spread}
+        if self._last(stream, "wasserstein"):
+            limits["lipschitz_mean"] = self.slope
+        found_in = (self._above(stream, name, limits[name], Verdict.EXPLODING, "evaluations") for name in limits)
+        return next(filter(None, found_in), None)
 
 
 @part
@@ -200,7 +203,7 @@ class Frozen(_Lasting):
 
     limit: float = 1e-8
     still: float = 1e-7
-    patience: int = 3
+    patience: int = 10
     after: int = 0
 
     def __post_init__(self) -> None:
@@ -215,11 +218,6 @@ class Frozen(_Lasting):
         }
         found = (self._below(stream, name, limit, Verdict.FROZEN, "reports") for name, limit in limits.items())
         return next(filter(None, found), None)
-
-
-@part
-class DeadGradient(Frozen):
-    """`Frozen` by its earlier name."""
 
 
 @part
@@ -256,8 +254,8 @@ class ModeDropping(_Lasting):
     a classifier sees.
     """
 
-    limit: float = 0.3
-    patience: int = 10
+    limit: float = 0.2
+    patience: int = 12
     after: int = 0
 
     def __post_init__(self) -> None:
@@ -338,7 +336,7 @@ class NotLearning(_Lasting):
 
     score: str = "inception_score"
     limit: float = 1.5
-    patience: int = 10
+    patience: int = 12
     after: int = 0
 
     def __post_init__(self) -> None:
@@ -410,22 +408,12 @@ def events(rules: Iterable[Any], rows: Sequence[Mapping[str, Any]]) -> list[dict
 
 
 def _events_of(rule: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    def at(num: int) -> Finding | None:
-        found: Finding | None = rule.judge(Stream(rows[:num]))
-        return found
-
-    reports = range(1, len(rows) + 1)
-    asked: Iterable[int] = reports
-    if rule.at_end:
-        asked = [len(rows)]
-    elif rule.settled:
-        # what is settled stays found, so the report that settled it can be found by halving
-        first_bad = bisect.bisect_left(reports, True, key=lambda num: at(num) is not None) + 1
-        asked = sorted({min(first_bad, len(rows)), len(rows)})
+    # what is settled stays found, so one look at the whole run is enough
+    asked = [len(rows)] if rule.at_end or rule.settled else range(1, len(rows) + 1)
     told: list[dict[str, Any]] = []
     going = False
     for num in asked:
-        finding = at(num)
+        finding = rule.judge(Stream(rows[:num]))
         if finding and not going:
             what = {"rule": finding.rule, "verdict": str(finding.verdict), "evidence": finding.evidence}
             told.append({"step": finding.step, "until": None, **what})

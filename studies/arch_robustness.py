@@ -18,11 +18,11 @@ from gansweep import (
     Confounders,
     DCGANDiscriminator,
     DCGANGenerator,
-    DeadGradient,
     Digits,
     Diverged,
     Exploding,
     FactorEffects,
+    Frozen,
     GradientPenalty,
     ImageNet32,
     InceptionScore,
@@ -33,6 +33,7 @@ from gansweep import (
     Preset,
     SampleGrids,
     ScoreCurves,
+    Stability,
     Study,
     Survival,
     TrainedClassifier,
@@ -63,7 +64,7 @@ tenfold_learning_rates = {
     "wgan_gp": {"generator_optimizer.lr": 1e-3, "discriminator_optimizer.lr": 1e-3},
 }
 
-broken = (Diverged(), Exploding(limit=1e5, patience=3), DeadGradient(limit=1e-8, patience=3))
+broken = (Diverged(), Exploding(limit=1e5, patience=3), Frozen(limit=1e-8, patience=3))
 
 baseline = TrialConfig(
     data=ImageNet32(path="data/imagenet32"),
@@ -156,11 +157,13 @@ study = Study(
         PairedScores(),
         FactorEffects(),
         ScoreCurves(),
+        Stability(),
         SampleGrids(per_arm=3),
         Audit(),
         Confounders(),
     ),
     labels={
+        "inception_score": "Inception Score",
         "gan": "Standard GAN",
         "wgan_gp": "WGAN-GP",
         "generator.activation": "Nonlinearity (G)",

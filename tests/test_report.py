@@ -28,6 +28,7 @@ EVERY = (
     sections.OutcomeFlow(),
     sections.Audit(),
     sections.Ranking(resamples=200),
+    sections.VerdictMatrix(),
     sections.SampleGrids(per_arm=3),
     sections.Confounders(),
 )

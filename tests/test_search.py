@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gansweep import (
     Collapsed,
-    DeadGradient,
     Diverged,
+    Frozen,
     InceptionScore,
     NGramDivergence,
     choice,
@@ -27,7 +27,7 @@ from gansweep import (
 from gansweep.search import Search, VerdictPruner, draw_cells, ending
 
 SPACE = {"depth": choice(4, 8, 12), "width": integers(1, 4), "norm": choice(True, False)}  # 24 cells
-RULES = (Diverged(), DeadGradient(), Collapsed(patience=3))
+RULES = (Diverged(), Frozen(patience=3), Collapsed(patience=3))
 ARMS = ("gan", "wgan_gp")
 
 

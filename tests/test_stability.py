@@ -218,6 +218,12 @@ def test_a_critic_that_is_far_too_steep_explodes_and_another_discriminator_may_b
     assert judge(Exploding(slope=50.0, patience=3), rows(**steep)) is None
 
 
+def test_samples_that_are_spread_far_beyond_the_data_are_an_explosion() -> None:
+    rule = Exploding(spread=30.0, patience=3)
+    assert found(rule, rows(sample_diversity=[1.0] * 7 + [31.0] * 3)) == ("exploding", 400)
+    assert judge(rule, rows(sample_diversity=30.0)) is None
+
+
 def test_a_generator_without_gradient_is_frozen() -> None:
     rule = Frozen(patience=3)
     assert found(rule, rows(gradient_norm_generator=[1.0] * 7 + [1e-9] * 3)) == ("frozen", 400)
@@ -362,6 +368,7 @@ def test_no_rule_counts_reports_before_its_start(rule: Any) -> None:
     [
         (Exploding, {"growth": 1.0}),
         (Exploding, {"slope": 1.0}),
+        (Exploding, {"spread": 1.0}),
         (Exploding, {"patience": 0}),
         (Frozen, {"still": 0.0}),
         (Collapsed, {"diversity": -0.1}),
@@ -410,6 +417,11 @@ def test_the_detectors_can_go_by_the_modes_of_a_mixture() -> None:
     few = first_finding(rules, Stream(rows(20, **columns, modes_captured=1.0, mode_share=0.125)), ended=False)
     assert few is not None
     assert few.verdict is Verdict.MODE_DROPPING
+    columns |= {"mode_share": None}
+    assert first_finding(rules, Stream(rows(20, **columns, modes_captured=1.0)), ended=False) is None
+    none = first_finding(rules, Stream(rows(20, **columns, modes_captured=0.0)), ended=False)
+    assert none is not None
+    assert none.verdict is Verdict.NOT_LEARNING
 
 
 def test_the_first_rule_that_finds_something_speaks() -> None:

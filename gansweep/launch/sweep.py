@@ -175,6 +175,8 @@ def _protocols(
                     references[key, metric.name] = metric.reference(judge, opened[key])
                 reference = references[key, metric.name]
                 protocol = metric.protocol(reference["hash"], weights=weights)
+                if "against" in reference:  # scores against other real examples are other scores
+                    protocol["against"] = reference["against"]
                 known = protocols.setdefault(content_id(protocol), {"protocol": protocol, "references": {}})
                 known["references"][opened[key].name] = reference
                 found[f"{metric.name}_protocol"] = content_id(protocol)

@@ -177,6 +177,7 @@ class FeatureMetric:
             "split": judge.facts["split"],
             "num_real": judge.facts["num_real"],
             "real_images": judge.facts["real_images"],
+            "against": data.images.content,
             "real_score": scores[self.name],
             **others,
         }
