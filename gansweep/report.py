@@ -121,7 +121,7 @@ def _protocol_cards(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         title = f"Protocol of the {told[protocol['metric']]}"
         title = f"{title} ({number})" if title in cards else title
         cards[title] = _plain(
-            {**protocol, **_each([{"name": k, **v} for k, v in known["references"].items()], "real ")}
+            {**protocol, **_each([{"name": k, **v} for k, v in known["references"].items()], "judge ")}
         )
     return cards
 

@@ -320,14 +320,14 @@ class Traces:
 
 def _column_drawings(results: Results, columns: tuple[str, ...], num_single: int) -> tuple[Drawing, ...]:
     """A figure for each column of `steps` that any run reported."""
-    from gansweep import analysis, figures
+    from gansweep import analysis, figures, wording
 
     labels, drawings = arm_labels(results.plan), []
     for column in columns:
         if column not in results.steps or results.steps[column].isna().all():
             continue
         curves = analysis.curves(results.steps, results.trials, column)
-        single, name = _single_runs(results, column, num_single), column.replace("_", " ")
+        single, name = _single_runs(results, column, num_single), wording.prose(column, results.plan)
         drawn = figures.score_curves(curves, single, list(labels), labels, name)
         caption = f"The {name} over generator steps: median and quartiles per arm, and single runs."
         drawings.append(Drawing(figure=drawn, caption=caption))

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from gansweep.page import Results
+from gansweep.wording import prose
 
 MIN_PREFIX = 4
 PARTING_FACTOR = 2.0
@@ -396,14 +397,3 @@ def in_words(value: Any) -> str:
     if value is None:
         return "—"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def prose(column: str, plan: Mapping[str, Any]) -> str:
-    """A column in prose: a score by its label, `loss_generator` as loss of the generator."""
-    for score in plan["scores"]:
-        if column == score["name"] and "label" in score:
-            return str(score["label"])
-    for role in ("generator", "discriminator"):
-        if column.endswith(f"_{role}"):
-            return f"{column.removesuffix(f'_{role}').replace('_', ' ')} of the {role}"
-    return column.replace("_", " ")

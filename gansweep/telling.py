@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels
-from gansweep.story import FIRST_SHOWN, PARTING_FACTOR, Story, in_words, metrics_of, named, number, plain, prose
+from gansweep.story import FIRST_SHOWN, PARTING_FACTOR, Story, in_words, metrics_of, named, number, plain
+from gansweep.wording import prose
 
 if TYPE_CHECKING:
     from rich.console import Console

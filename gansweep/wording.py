@@ -10,6 +10,30 @@ import pandas as pd
 from gansweep.page import Table
 from gansweep.published import PublishedOutcomes
 
+COLUMNS = {  # of `steps`, where the name alone does not say it
+    "sample_diversity": "diversity of the samples",
+    "discriminator_confidence": "confidence of the discriminator",
+    "lipschitz_mean": "mean slope of the discriminator",
+    "lipschitz_max": "largest slope of the discriminator",
+    "wasserstein": "Wasserstein estimate",
+    "clipped_share": "share of clipped weights at the bound",
+    "output_real": "output for real examples",
+    "output_fake": "output for samples",
+}
+
+
+def prose(column: str, plan: Mapping[str, Any]) -> str:
+    """A column of `steps` in prose: a score by its label, `loss_generator` as loss of the generator."""
+    for score in plan["scores"]:
+        if column == score["name"]:
+            return str(score["label"])
+    if column in COLUMNS:
+        return COLUMNS[column]
+    for role in ("generator", "discriminator"):
+        if column.endswith(f"_{role}"):
+            return f"{column.removesuffix(f'_{role}').replace('_', ' ')} of the {role}"
+    return column.replace("_", " ")
+
 
 def percent(value: float) -> str:
     """A share as a whole percentage; an em dash for NaN."""

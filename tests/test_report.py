@@ -151,7 +151,7 @@ def test_trials_whose_metric_gave_no_answer_are_told_beside_the_counts() -> None
 
 def test_the_judge_need_not_be_a_classifier(results: MadeUpResults) -> None:
     card = report.headline(results)["cards"]["Protocol of the Inception Score"]
-    assert card["real hash"] == "none"
+    assert card["judge hash"] == "none"
     assert card["num samples"] == "2000"
 
 

@@ -80,7 +80,8 @@ def test_among_equally_near_trials_the_best_score_decides_and_then_the_plans_ord
     lost = ["collapsed", "collapsed", "trained", "collapsed", "trained", "collapsed"]
     best = of(arranged(verdict=lost)).healthy
     tied = of(arranged(verdict=lost, inception_score=4.0)).healthy
-    lower = [{"name": "inception_score", "columns": ["inception_score"], "higher_is_better": False, "facts": []}]
+    (score,) = made_up_results().plan["scores"]
+    lower = [{**score, "higher_is_better": False}]
     least = of(planned_as(arranged(verdict=lost), scores=lower)).healthy
     assert [one and story.named(one) for one in (best, tied, least)] == ["c0002/gan", "c0001/gan", "c0001/gan"]
 
@@ -201,7 +202,8 @@ def test_a_healthy_trial_has_nothing_wrong_and_its_rank_in_its_arm() -> None:
 
 
 def test_where_lower_is_better_the_rank_counts_from_below() -> None:
-    lower = [{"name": "inception_score", "columns": ["inception_score"], "higher_is_better": False, "facts": []}]
+    (score,) = made_up_results().plan["scores"]
+    lower = [{**score, "higher_is_better": False}]
     assert of(planned_as(arranged(), scores=lower), 0).rank == 1
     assert of(arranged(), 0).rank == 3
 
