@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from gansweep import trajectory
 from gansweep.outcomes import (
     Floats,
     arms_of,
@@ -169,7 +170,7 @@ def reached(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inc
     for arm in arms_of(trials):
         of_arm = ended[ended["arm"] == arm]
         for threshold in thresholds:
-            column = f"{score}_step_above_{threshold:g}"
+            column = f"{score}_{trajectory.step_above(threshold)}"
             steps = of_arm[column].dropna() if column in of_arm else pd.Series(dtype=float)
             rows.append((arm, threshold, len(of_arm), len(steps), float(steps.median()) if len(steps) else np.nan))
     return pd.DataFrame(rows, columns=["arm", "threshold", "ended", "reached", "median_step"])

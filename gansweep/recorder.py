@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOWN_TAGS = ("status", "failure", "verdict", "evidence", "decision", "decision_rule")
+TAG_LENGTH = 8_000  # of an MLflow tag
 RETRY_SECONDS = (1.0, 4.0, 15.0)
 MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED", "running": "RUNNING"}
 NO_METRICS = ("step", "time_ms", "nonfinite_step", "facts", "evaluate_seconds", "record_seconds")  # of a history row
@@ -186,7 +187,7 @@ class Recorder:
         from mlflow.entities import Metric, RunTag
 
         run = self._runs[trial]
-        tags = [RunTag("gansweep.outcome", json.dumps(outcome))]
+        tags = [RunTag("gansweep.outcome", _fitting(outcome))]
         tags += [RunTag(f"gansweep.{key}", str(outcome[key])) for key in SHOWN_TAGS if outcome.get(key) is not None]
         if outcome["status"] != "cancelled":
             tags.append(RunTag("gansweep.ended", "true"))
@@ -205,6 +206,18 @@ class Recorder:
             file = Path(folder) / name
             file.write_bytes(content)
             self.client.log_artifact(run, str(file))
+
+
+def _fitting(outcome: Mapping[str, Any]) -> str:
+    """The outcome as a tag, which MLflow would cut: where it is too long, the traceback loses its beginning."""
+    told = json.dumps(outcome)
+    if (excess := len(told) - TAG_LENGTH) > 0:
+        kept = (outcome.get("error") or "")[excess:]
+        told = json.dumps({**outcome, "error": kept})
+        if len(told) > TAG_LENGTH:
+            told = json.dumps({**outcome, "error": kept, "events": []})
+    assert len(told) <= TAG_LENGTH
+    return told
 
 
 def attach(uri: str, run: str, path: Path) -> None:

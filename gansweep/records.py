@@ -7,9 +7,9 @@ because the store would turn it into a number.
 **trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
 factor, named by its path; status, failure (why, if status is failed: crashed, oom, lost), verdict,
 verdict_step, evidence, decision, decision_rule, decision_step; the scores (see below); events (what every rule said on
-the way, as JSON: a list of step, until, rule, verdict, evidence); step and images_seen (last), train_seconds,
-evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent, fingerprint_init, device, started_at,
-ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
+the way, as JSON: a list of step, until, rule, verdict, evidence; of more than twenty the first and the last ten); step
+and images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
+fingerprint_init, device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
 
 The scores are the columns of the study's metrics at the last evaluation (NaN without one), such as inception_score and
 inception_score_std; for each metric its course (see `trajectory`): inception_score_best and inception_score_best_step,
@@ -182,6 +182,7 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
             row["status"] = "running"
             ended = tags.get("gansweep.status") != "running"
             row |= json.loads(tags["gansweep.outcome"]) if ended and "gansweep.outcome" in tags else {}
+            row["events"] = row["events"] if row["events"] is None else json.dumps(row["events"])
         rows.append(row)
     named = ["trial", "study", "cell", "arm", "seed", "position"]
     columns = [*named, *plan["factors"], *scores, *protocols, *OUTCOME_COLUMNS, "run_id"]

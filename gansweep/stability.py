@@ -18,6 +18,7 @@ import numpy as np
 from gansweep.parts import above, at_least, part
 
 GAP = 1000  # reports between two evaluations, at most: a rule must not search a long run for what is not recorded
+DERIVED = ("sample_diversity", "lipschitz_", "wasserstein", "clipped_share", "gradient_slope_", "weight_change_")
 GRADIENT_NORMS = ("gradient_norm_generator", "gradient_norm_discriminator")
 
 
@@ -108,7 +109,10 @@ def _columns(
 
 @part
 class Diverged:
-    """A loss, a gradient norm or a score was not finite. Settled: no update brings the weights back."""
+    """A loss, a gradient norm or a score was not finite. Settled: no update brings the weights back.
+
+    What is worked out from the networks besides (`DERIVED`) may overflow in a run that is only far away.
+    """
 
     settled = True
     at_end = False
@@ -116,7 +120,8 @@ class Diverged:
     def judge(self, stream: Stream) -> Finding | None:
         """A finding once any value of any report was not finite."""
         for row in stream.rows:
-            bad = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
+            lost = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
+            bad = [name for name in lost if not name.startswith(DERIVED)]
             if bad or row.get("nonfinite_step") is not None:
                 step = row.get("nonfinite_step") or row["step"]
                 what = ", ".join(sorted(bad)) or "a loss"
@@ -162,32 +167,34 @@ class _Lasting:
 class Exploding(_Lasting):
     """Numbers beyond any useful size in `patience` reports running.
 
-    A network's gradient norm is above `limit`, or above `growth` times its median over the first `patience` reports;
-    or, in evaluations, the samples' spread over that of real data (`sample_diversity`) is above `spread`, or the mean
-    slope of a Wasserstein critic (`lipschitz_mean`), which should be about 1, is above `slope`. The slopes of other
-    discriminators have no bound that they should keep.
+    A network's gradient norm is above `limit`, or above `floor` and `growth` times its median over the first `patience`
+    reports; or, in evaluations, the samples' spread over that of real data (`sample_diversity`) is above `spread`, or
+    the mean slope of a Wasserstein critic without clipping (`lipschitz_mean`), which should be about 1, is above
+    `slope`. The slopes of other discriminators, clipped ones too, have no bound that they should keep. Infinity for a
+    limit switches it off.
     """
 
     limit: float = 1e5
     growth: float = 300.0
+    floor: float = 100.0
     spread: float = 30.0
     slope: float = 50.0
     patience: int = 3
     after: int = 0
 
     def __post_init__(self) -> None:
-        self._check(limit=0, growth=1, spread=1, slope=1)
+        self._check(limit=0, growth=1, floor=0, spread=1, slope=1)
 
     def judge(self, stream: Stream) -> Finding | None:
         """A finding while the last values of one of the quantities are all above its limit."""
         for name in GRADIENT_NORMS:
             first = stream.head(name, self.patience)
             usual = float(np.median(first[1])) if first else 0.0
-            limit = min(self.limit, self.growth * usual) if usual > 0 else self.limit
+            limit = min(self.limit, max(self.growth * usual, self.floor)) if usual > 0 else self.limit
             if found := self._above(stream, name, limit, Verdict.EXPLODING, "reports"):
                 return found
         limits = {"sample_diversity": self.spread}
-        if self._last(stream, "wasserstein"):
+        if self._last(stream, "wasserstein") and not self._last(stream, "clipped_share"):
             limits["lipschitz_mean"] = self.slope
         found_in = (self._above(stream, name, limits[name], Verdict.EXPLODING, "evaluations") for name in limits)
         return next(filter(None, found_in), None)
@@ -226,10 +233,10 @@ class Collapsed(_Lasting):
 
     Either `sample_diversity`, the samples' spread over that of real data, is below `diversity`, or the score is below
     `limit`. The Inception Score is 1 when every sample is classified alike, whatever the class; where no score says so,
-    `limit=0` goes by the diversity alone.
+    `score=None` goes by the diversity alone.
     """
 
-    score: str = "inception_score"
+    score: str | None = "inception_score"
     limit: float = 1.1
     diversity: float = 0.02
     patience: int = 5
@@ -241,9 +248,9 @@ class Collapsed(_Lasting):
 
     def judge(self, stream: Stream) -> Finding | None:
         """A finding while the last scores or the last diversities are all below their limit."""
-        return self._below(stream, "sample_diversity", self.diversity, Verdict.COLLAPSED, "evaluations") or self._below(
-            stream, self.score, self.limit, Verdict.COLLAPSED, "evaluations"
-        )
+        limits = {"sample_diversity": self.diversity} | ({self.score: self.limit} if self.score else {})
+        found = (self._below(stream, name, limits[name], Verdict.COLLAPSED, "evaluations") for name in limits)
+        return next(filter(None, found), None)
 
 
 @part
@@ -251,7 +258,7 @@ class ModeDropping(_Lasting):
     """Samples in less than the share `limit` of the data's modes (or classes) in `patience` evaluations running.
 
     `mode_share` is that of a mixture's modes that are captured, `class_share` the effective share of the classes that
-    a classifier sees.
+    a classifier sees, which is never less than one of them: with five classes or fewer, set another limit.
     """
 
     limit: float = 0.2
@@ -293,7 +300,7 @@ class Saturated(_Lasting):
 class Oscillating(_Lasting):
     """The score rises and falls again and again: `turns` swings or more in the last `patience` evaluations.
 
-    A swing is a rise or a fall by more than the share `swing` of the largest of these scores; one that goes on in the
+    A swing is a rise or a fall by more than the share `swing` of these scores' largest size; one that goes on in the
     same direction is the same swing.
     """
 
@@ -311,7 +318,7 @@ class Oscillating(_Lasting):
         last = self._last(stream, self.score)
         if last is None:
             return None
-        swings = _swings(last[1], self.swing * last[1].max())
+        swings = _swings(last[1], self.swing * np.abs(last[1]).max())
         if swings < self.turns:
             return None
         words = f"{self.score} between {last[1].min():.3g} and {last[1].max():.3g} in {swings} swings"
@@ -377,33 +384,28 @@ def first_finding(rules: Iterable[Any], stream: Stream, *, ended: bool) -> Findi
     return None
 
 
-def detectors(score: str = "inception_score", alike: float = 1.1, untrained: float = 1.5) -> tuple[Any, ...]:
+def detectors(score: str | None = "inception_score", alike: float = 1.1, untrained: float = 1.5) -> tuple[Any, ...]:
     """Every rule that may stop a run, with calibrated limits; of several that find something the first speaks.
 
     A `score` below `alike` means that all samples are alike, one below `untrained` that nothing was learnt; the
     defaults are those of the Inception Score. For `modes_captured` they are 0, as no number of modes shows a collapse
-    to one point, and 1. docs/results/failure_modes.md shows how often the rules are right.
+    to one point, and 1. Without a `score`, as for those of which less is better, the rules that read one are left out.
+    docs/results/failure_modes.md shows how often the rules are right.
     """
-    return (
-        Diverged(),
-        Exploding(),
-        Frozen(),
-        Collapsed(score=score, limit=alike),
-        Saturated(),
-        ModeDropping(),
-        NotLearning(score=score, limit=untrained),
-        Oscillating(score=score),
-    )
+    collapsed = Collapsed(score=score, limit=alike)
+    rules = (Diverged(), Exploding(), Frozen(), collapsed, Saturated(), ModeDropping())
+    return (*rules, NotLearning(score=score, limit=untrained), Oscillating(score=score)) if score else rules
 
 
-def events(rules: Iterable[Any], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def events(rules: Iterable[Any], rows: Sequence[Mapping[str, Any]], *, ended: bool) -> list[dict[str, Any]]:
     """What the rules found while a run went on, one entry for every time that a rule began to find something.
 
     Each has `step`, where the evidence starts, `until`, the last report at which the rule still found it, `rule`,
     `verdict` and `evidence`, the words when it was first found; in the order of the steps. Rules that judge the end are
-    asked at the last report only.
+    asked at the last report, if the run has `ended`.
     """
-    found = [event for rule in rules for event in _events_of(rule, rows)]
+    asked = [rule for rule in rules if ended or not rule.at_end]
+    found = [event for rule in asked for event in _events_of(rule, rows)]
     return sorted(found, key=lambda event: (event["step"], event["until"]))
 
 

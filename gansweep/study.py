@@ -147,10 +147,12 @@ class Study:
                 raise ValueError(f"{where}two metrics give the score {twice!r}")
             falling = [metric.name for metric in metrics if not metric.higher_is_better]
             for rule in rules:
-                score = getattr(rule, "score", columns[0])
+                score = getattr(rule, "score", None)
+                if score is None:
+                    continue
                 if score not in columns:
                     raise misspelt(f"{where}{type(rule).__name__}.score =", score, columns)
-                if score in falling and hasattr(rule, "score"):
+                if score in falling:
                     raise ValueError(
                         f"{where}{type(rule).__name__} is for scores of which more is better, not {score!r}"
                     )
@@ -177,6 +179,9 @@ class Study:
         for axis, arms in self.axes.items():
             if not arms:
                 raise ValueError(f"axis {axis!r} has no arm")
+            for arm in arms:
+                if "/" in arm:
+                    raise ValueError(f"arm {arm!r}: a slash parts the arms of several axes; use another sign")
         first = {path: space.first for path, space in self.space.items()}
         ids: dict[str, str] = {}
         for arm in self.arms:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 def facts(higher_is_better: bool, thresholds: Sequence[float]) -> list[str]:
     """The names of what `summary` finds, in order."""
-    above = [f"step_above_{threshold:g}" for threshold in thresholds] if higher_is_better else []
+    above = [step_above(threshold) for threshold in thresholds] if higher_is_better else []
     return ["best", "best_step", "drawdown", "area", *above]
 
 
@@ -44,5 +44,10 @@ def summary(
     if higher_is_better:
         for threshold in thresholds:
             if (above := value > threshold).any():
-                found[f"step_above_{threshold:g}"] = int(step[above.argmax()])
+                found[step_above(threshold)] = int(step[above.argmax()])
     return found
+
+
+def step_above(threshold: float) -> str:
+    """The name of the first step above a threshold, without the plus sign that MLflow refuses in names."""
+    return f"step_above_{float(threshold)!r}".removesuffix(".0").replace("+", "")

@@ -110,6 +110,10 @@ class TrialConfig:
             raise ValueError(
                 f"evaluate_every = {self.evaluate_every} must be a multiple of report_every = {self.report_every}"
             )
+        if self.evaluate_every > 1000 * self.report_every:
+            raise ValueError(
+                f"evaluate_every = {self.evaluate_every} must be at most 1,000 times report_every = {self.report_every}"
+            )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay!r} must lie between 0 and 1, or be None")
         if hasattr(self.generator, "energy"):

@@ -7,7 +7,7 @@ after   The failures are those that the papers compared here report; the protoco
 run     gansweep launch studies/failure_modes.py, then docs/results/failure_modes/collect.py for the table of names.
 took    laptop: 38 minutes for 88 runs, one at a time on a busy machine.
 found   laptop, with failure_modes_toy: 106 of 107 planted failures are named right, all are found, and none of 104
-        healthy runs is called failed; stopping at the first finding saves 83% of a failing run's iterations (median).
+        healthy runs is called failed; stopping at the first finding saves 80% of a failing run's iterations (median).
         See docs/results/failure_modes.md.
 """
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gansweep import Exploding, records
-from gansweep.launch.driver import MAX_LOSSES, MAX_LOSSES_IN_A_ROW, MAX_STILLBORN, Driver
+from gansweep import BelowScore, Exploding, records
+from gansweep.launch.driver import MAX_EVENTS, MAX_LOSSES, MAX_LOSSES_IN_A_ROW, MAX_STILLBORN, Driver
 from gansweep.launch.worker import Report
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
@@ -173,8 +172,25 @@ def test_a_stopped_trial_keeps_the_score_of_its_last_evaluation(make: Make) -> N
     assert (outcome["decision"], outcome["decision_rule"], outcome["decision_step"]) == ("pruned", "Exploding", 8)
     assert (outcome["verdict"], outcome["inception_score"]) == ("exploding", 1.7)
     assert outcome["inception_score_protocol"] == "p"
-    (event,) = json.loads(outcome["events"])
+    (event,) = outcome["events"]
     assert (event["rule"], event["step"], event["verdict"]) == ("Exploding", 6, "exploding")
+
+
+def test_of_a_long_list_of_events_the_first_and_the_last_are_kept_and_fit_into_the_record(make: Make) -> None:
+    driver = make(rules=(Exploding(limit=10.0, patience=1),), audit_fraction=1.0)
+    trial = begin(driver)
+    on_and_off = [row(2 * n, gradient_norm_generator=1e3 if n % 2 else 1.0) for n in range(1, 60)]
+    reports(driver, trial, *on_and_off, row(200, nonfinite_step=200))
+    told = driver.outcomes[trial]["events"]
+    assert len(told) == MAX_EVENTS
+    assert (told[0]["step"], told[-1]["rule"]) == (2, "Diverged")
+
+
+def test_a_trial_that_a_rule_stopped_is_not_told_that_it_ended_below_a_threshold(make: Make) -> None:
+    driver = make(rules=(Exploding(limit=10.0, patience=1), BelowScore(minimum=2.0)), audit_fraction=0.0)
+    trial = begin(driver)
+    assert reports(driver, trial, row(2, inception_score=1.0), row(4, gradient_norm_generator=1e3))
+    assert [event["rule"] for event in driver.outcomes[trial]["events"]] == ["Exploding"]
 
 
 def test_an_audited_trial_stays_audited_when_it_diverges(make: Make) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gansweep.data.planted import SpoiltRing
+from gansweep.parts import describe
 from gansweep.randomness import stream
 from gansweep.stability import Collapsed, Diverged, NotLearning, detectors
 from gansweep.trial import Latent
@@ -42,6 +43,29 @@ def test_failing_runs_are_named_for_what_is_wrong_and_healthy_ones_left_alone(pa
     assert found["named_right"] >= 0.95
     assert found["false_alarms"] <= 0.02
     assert found["median_saved"] >= 0.5
+
+
+def test_the_defaults_are_those_of_the_document_also_where_no_run_holds_them() -> None:
+    fields = {type(rule).__name__: {k: v for k, v in describe(rule).items() if k != "part"} for rule in detectors()}
+    score = {"score": "inception_score"}
+    assert fields == {
+        "Diverged": {},
+        "Exploding": {
+            "limit": 1e5,
+            "growth": 300.0,
+            "floor": 100.0,
+            "spread": 30.0,
+            "slope": 50.0,
+            "patience": 3,
+            "after": 0,
+        },
+        "Frozen": {"limit": 1e-8, "still": 1e-7, "patience": 10, "after": 0},
+        "Collapsed": {**score, "limit": 1.1, "diversity": 0.02, "patience": 5, "after": 0},
+        "Saturated": {"limit": 0.98, "patience": 10, "after": 0},
+        "ModeDropping": {"limit": 0.2, "patience": 12, "after": 0},
+        "NotLearning": {**score, "limit": 1.5, "patience": 12, "after": 0},
+        "Oscillating": {**score, "swing": 0.5, "turns": 4, "patience": 12, "after": 0},
+    }
 
 
 def test_the_table_of_the_document_is_what_the_rules_say_today(judged: pd.DataFrame) -> None:
@@ -121,13 +145,15 @@ def test_rates_and_confusion_count_trials() -> None:
 
 def test_a_spoilt_ring_has_about_its_share_of_points_that_are_not_a_number() -> None:
     ring = SpoiltRing(nan_share=0.01)
-    points = ring.sample(100_000, stream("cpu", 0, "test"))
+    points = ring.draw(100_000, stream("cpu", 0, "test")).x
     spoilt = points.isnan()
     assert torch.equal(spoilt[:, 0], spoilt[:, 1])
     # 1000 are expected, with a standard deviation of 31
     assert abs(int(spoilt[:, 0].sum()) - 1000) < 160
     assert points[~spoilt[:, 0]].isfinite().all()
     assert len(ring.modes.centres) == 8
+    # what scores compare with has no defect
+    assert ring.sample(100_000, stream("cpu", 0, "test")).isfinite().all()
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, True])

@@ -248,7 +248,7 @@ def test_metrics_with_one_classifier_ask_it_once_for_each_sample() -> None:
 
 
 def test_too_few_samples_are_an_error() -> None:
-    with pytest.raises(ValueError, match="needs 2000 samples and got 8"):
+    with pytest.raises(ValueError, match="2000 samples are needed, and there are 8"):
         InceptionScore().measure(subject_of(to_unit(images_of(torch.arange(8)))), pixel_classifier())
 
 
@@ -261,12 +261,24 @@ def score_interval(logits: np.ndarray, num_splits: int = 1) -> tuple[float, floa
 
 
 def test_the_interval_of_certain_predictions_is_the_closed_form() -> None:
-    # K equal classes, n each: C_kk / p_k = 1 - 1/K, so the bias is (K - 1) / 2N, and all divergences are log K
-    num_classes, num = 10, 500
-    low, high = score_interval(one_hot(np.arange(num) % num_classes, num_classes))
-    reach = 1.959964 * math.sqrt(num_classes * (1 - 1 / num_classes) ** 2 / (2 * num**2))
-    assert low == pytest.approx(num_classes * math.exp(-reach), rel=1e-6)
-    assert high == pytest.approx(num_classes * math.exp((num_classes - 1) / (2 * num) + reach), rel=1e-6)
+    # m equal classes of ten, n samples: C_kk / p_k = 1 - 1/m, so the bias is (m - 1) / 2n; all divergences are log m
+    m, num = 3, 600
+    low, high = score_interval(one_hot(np.arange(num) % m, 10))
+    reach = 1.959964 * math.sqrt(m * (1 - 1 / m) ** 2 / (2 * num**2))
+    bias = (m - 1) / (2 * num)
+    assert low == pytest.approx(m * math.exp(-reach), rel=1e-6)
+    assert high == pytest.approx(m * math.exp(bias + bias**2 / 3 + reach), rel=1e-6)
+
+
+@pytest.mark.parametrize(("num", "num_splits"), [(1_000, 1), (2_000, 1), (50_000, 10), (50_000, 1)])
+def test_with_too_few_samples_for_a_thousand_classes_the_interval_reaches_to_their_number(
+    num: int, num_splits: int
+) -> None:
+    rng = np.random.default_rng(4)
+    found = np.array([score_interval(one_hot(rng.integers(1000, size=num), 1000), num_splits) for _ in range(3)])
+    assert (found[:, 0] < found[:, 1]).all()
+    assert (found[:, 1] >= 0.998 * 1000).all()
+    assert (found[:, 1] <= 1000).all()
 
 
 def test_a_collapsed_generator_is_sure_to_score_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import socket
 import subprocess
@@ -103,6 +104,24 @@ def test_the_course_of_a_score_is_a_column_and_a_metric_of_the_run_and_no_step(s
 
     metrics = MlflowClient(tracking_uri=store[0]).get_run(ended["run_id"]).data.metrics
     assert (metrics["inception_score_area"], metrics["inception_score_step_above_2"]) == (2.0, 15)
+
+
+def test_an_outcome_that_is_too_long_for_a_tag_is_shortened_and_still_read(tmp_path: Path) -> None:
+    uri = records.default_uri(tmp_path)
+    recorder = Recorder(uri, tmp_path, CARD)
+    event = {"step": 1, "until": 2, "rule": "Exploding", "verdict": "exploding", "evidence": 'a "quoted" word ' * 10}
+    errors = {"t0": "line\n" * 1000, "t1": None}
+    for planned in CARD["trials"][:2]:
+        trial = planned["trial"]
+        recorder.start(planned, {"n_critic": 5}, 1_700_000_000_000)
+        ended = {"status": "failed", "failure": "crashed", "error": errors[trial], "step": 20}
+        recorder.end(trial, {**ended, "events": [event] * (20 if trial == "t0" else 60)}, 1_700_000_001_000)
+    assert recorder.close(finished=True) == ""
+    trials = records.read(uri, "made_up-smoke").trials.set_index("trial")
+    assert trials["status"].tolist() == ["failed", "failed", "planned"]
+    assert json.loads(trials.loc["t0", "events"]) == [event] * 20
+    assert trials.loc["t0", "error"] != "line\n" * 1000
+    assert json.loads(trials.loc["t1", "events"]) == []
 
 
 def test_recording_everything_a_second_time_doubles_nothing(store: tuple[str, Path]) -> None:

@@ -454,13 +454,13 @@ def test_a_finding_is_made_of_plain_values() -> None:
 
 
 def test_a_healthy_run_has_no_events() -> None:
-    assert events(RULES, rows()) == []
-    assert events(RULES, []) == []
+    assert events(RULES, rows(), ended=True) == []
+    assert events(RULES, [], ended=True) == []
 
 
 def test_every_stretch_in_which_a_rule_finds_something_is_an_event() -> None:
     reports = rows(inception_score=[4.0, 1.0, 1.0, 1.0, 4.0, 4.0, 1.0, 1.0, 1.0, 1.0])
-    told = events([Collapsed(patience=2)], reports)
+    told = events([Collapsed(patience=2)], reports, ended=True)
     assert [(one["step"], one["until"], one["verdict"], one["rule"]) for one in told] == [
         (100, 200, "collapsed", "Collapsed"),
         (350, 500, "collapsed", "Collapsed"),
@@ -471,21 +471,22 @@ def test_every_stretch_in_which_a_rule_finds_something_is_an_event() -> None:
 
 def test_events_of_several_rules_stand_in_the_order_of_their_steps() -> None:
     reports = rows(inception_score=[4.0] * 6 + [1.0] * 4, gradient_norm_generator=[1.0] * 3 + [0.0] * 7)
-    told = events([Collapsed(patience=2), Frozen(patience=2)], reports)
+    told = events([Collapsed(patience=2), Frozen(patience=2)], reports, ended=True)
     assert [(one["step"], one["verdict"]) for one in told] == [(200, "frozen"), (350, "collapsed")]
 
 
 @pytest.mark.parametrize("place", [0, 4, 9])
 def test_a_divergence_is_an_event_from_its_first_report_to_the_last(place: int) -> None:
     losses = [1.0] * place + [math.nan] + [1.0] * (9 - place)
-    (event,) = events([Diverged()], rows(loss_generator=losses))
+    (event,) = events([Diverged()], rows(loss_generator=losses), ended=True)
     assert (event["step"], event["until"], event["verdict"]) == (50 * (place + 1), 500, "diverged")
 
 
 def test_a_rule_on_the_end_is_asked_at_the_last_report_only() -> None:
     reports = rows(inception_score=[1.5] * 9 + [3.0])
-    assert events([BelowScore(minimum=2.0)], reports) == []
-    (event,) = events([BelowScore(minimum=4.0)], reports)
+    assert events([BelowScore(minimum=2.0)], reports, ended=True) == []
+    assert events([BelowScore(minimum=4.0)], reports, ended=False) == []
+    (event,) = events([BelowScore(minimum=4.0)], reports, ended=True)
     assert (event["step"], event["until"]) == (500, 500)
 
 

@@ -108,8 +108,16 @@ def to_uint8(images: Tensor) -> Tensor:
 
 def _key(dataset: ImageSource, source: str) -> str:
     # The files' contents are in `source`, so the same files in another folder are the same entry.
-    fields = {k: v for k, v in describe(dataset).items() if k not in ("path", "folder")}
-    return content_id({"dataset": fields, "source": source, "decoder": DECODER_VERSION})
+    return content_id({"dataset": _placeless(describe(dataset)), "source": source, "decoder": DECODER_VERSION})
+
+
+def _placeless(described: dict[str, Any]) -> dict[str, Any]:
+    """Without the paths, also those of a data set inside the data set."""
+    return {
+        key: _placeless(value) if isinstance(value, dict) else value
+        for key, value in described.items()
+        if key not in ("path", "folder")
+    }
 
 
 def _problem(entry: Path, verify: bool) -> str | None:

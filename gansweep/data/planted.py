@@ -28,6 +28,11 @@ class SpoiltRing(GaussianRing):
         if self.nan_share > 1:
             raise ValueError(f"SpoiltRing.nan_share = {self.nan_share!r} must lie in (0, 1]")
 
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """float32 [num, 2] of the ring without the defect, for scores to compare with."""
+        slot = torch.randint(self._num_slots(), (num,), generator=generator, device=generator.device)
+        return super()._around(slot, generator)
+
     def _around(self, slot: Tensor, generator: torch.Generator) -> Tensor:
         points = super()._around(slot, generator)
         spoilt = torch.rand(len(slot), 1, generator=generator, device=slot.device) < self.nan_share

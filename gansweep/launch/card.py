@@ -96,11 +96,13 @@ def design_card(
             for trial in plan
         ],
     }
-    return card | {
-        "design_hash": content_id(
-            {key: card[key] for key in ("design", "data", "protocols")} | {"code": numeric_code()}
-        )
-    }
+    return card | {"design_hash": content_id(design_of(card) | {"code": numeric_code()})}
+
+
+def design_of(card: dict[str, Any]) -> dict[str, Any]:
+    """What a run must keep from launch to launch: nothing measured, which differs in its last digits by machine."""
+    protocols = {number: known["protocol"] for number, known in card["protocols"].items()}
+    return {"design": card["design"], "data": card["data"], "protocols": protocols}
 
 
 def _words(rule: Any) -> str:

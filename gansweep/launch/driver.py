@@ -7,7 +7,6 @@ killed.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import Counter, deque
@@ -28,6 +27,7 @@ log = logging.getLogger(__name__)
 MAX_LOSSES = 3  # of one trial without a new report in between
 MAX_STILLBORN = 3  # attempts in a row that ended before their first new report, by the same error
 MAX_LOSSES_IN_A_ROW = 8  # of all trials together, without a new report in between
+MAX_EVENTS = 20  # of a trial, on record: the first and the last
 
 
 class Live:
@@ -278,7 +278,8 @@ class Driver:
 
     def _end(self, live: Live, outcome: Mapping[str, Any]) -> None:
         """Write the end to the trial's directory first, then to every record."""
-        whole = {**self._summary(live), **outcome}
+        over = bool(live.rows) and self._is_over(live)
+        whole = {**self._summary(live), **outcome, "events": self._events(live, ended=over)}
         live.directory.end(whole)
         self._record_end(live, whole)
         del self.live[live.planned.id]
@@ -293,7 +294,8 @@ class Driver:
         self.search.end(trial, state, score, why)
 
     def _record_cancelled(self, live: Live) -> None:
-        self.recorder.end(live.planned.id, {**self._summary(live), "status": Status.CANCELLED}, _now_ms())
+        told = {**self._summary(live), "status": Status.CANCELLED, "events": self._events(live, ended=False)}
+        self.recorder.end(live.planned.id, told, _now_ms())
 
     def _summary(self, live: Live) -> dict[str, Any]:
         """The trial's numbers: last report, final and best score, seconds, and what it ran on."""
@@ -318,8 +320,12 @@ class Driver:
                 thresholds=() if number else self.study.thresholds,
             )
             summary |= {f"{metric.name}_{name}": value for name, value in found.items()}
-        # what the rules said on the way, also where another spoke first or it did not last
-        return {**summary, "events": json.dumps(events(self.rules, live.rows)), **self.protocols[live.planned.id]}
+        return {**summary, **self.protocols[live.planned.id]}
+
+    def _events(self, live: Live, *, ended: bool) -> list[dict[str, Any]]:
+        """What the rules said on the way, also where another spoke first or it did not last; not all of a long list."""
+        found = events(self.rules, live.rows, ended=ended)
+        return found if len(found) <= MAX_EVENTS else [*found[: MAX_EVENTS // 2], *found[-MAX_EVENTS // 2 :]]
 
 
 def _kind(error: str) -> str:

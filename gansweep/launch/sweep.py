@@ -23,7 +23,7 @@ from rich.console import Console
 from gansweep import records
 from gansweep.data.opened import OpenData, open_data, prepare_data
 from gansweep.launch import inline
-from gansweep.launch.card import design_card
+from gansweep.launch.card import design_card, design_of
 from gansweep.launch.console import LiveTable
 from gansweep.launch.driver import Driver
 from gansweep.launch.lock import only_driver
@@ -222,7 +222,10 @@ def _executor(
 
 def _check_design(file: Path, card: dict[str, Any]) -> str:
     """Refuse to mix two designs under one name: name what differs and how to go on. Returns the run's own id."""
-    now = {key: card[key] for key in ("design_hash", "design", "data", "protocols")}
+    # as it will be read back, so that what is equal looks equal
+    now: dict[str, Any] = json.loads(
+        json.dumps({**design_of(card), "design_hash": card["design_hash"]}, sort_keys=True)
+    )
     if not file.exists():
         now["launch_id"] = uuid.uuid4().hex
         write_atomically(file, json.dumps(now, indent=1, sort_keys=True).encode())

@@ -17,7 +17,7 @@ import torch
 
 from gansweep.data.opened import OpenData, open_data
 from gansweep.data.training_set import TrainingSet
-from gansweep.diagnostics import examine, real_spread
+from gansweep.diagnostics import examine, real_spread, wasserstein
 from gansweep.launch.pictures import SAMPLES_SHOWN, picture
 from gansweep.launch.trial_dir import TrialDir, write_atomically
 from gansweep.metrics.subject import Subject
@@ -131,7 +131,7 @@ class Worker:
                 continue
             over = step.nonfinite_step is not None or step.step == config.steps
             evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
-            scores = self._evaluate(config, state, data, spent, directory) if evaluate else {}
+            scores = self._evaluate(config, state, data, step.scalars, spent, directory) if evaluate else {}
             row = {
                 "step": step.step,
                 "images_seen": step.images_seen,
@@ -157,7 +157,13 @@ class Worker:
                 return
 
     def _evaluate(
-        self, config: TrialConfig, state: TrainState, data: OpenData, spent: dict[str, float], directory: TrialDir
+        self,
+        config: TrialConfig,
+        state: TrainState,
+        data: OpenData,
+        scalars: Mapping[str, float],
+        spent: dict[str, float],
+        directory: TrialDir,
     ) -> dict[str, float]:
         """Every score of the study, and more, on fresh samples in evaluation mode; a picture goes to the directory."""
         started = time.monotonic()
@@ -171,6 +177,10 @@ class Worker:
         found = examine(config, state, data.training, drawn, self._spread(config.data), self.device)
         # waited for once
         scores |= dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
+        if config.loss.estimates_wasserstein:
+            outputs = scalars["output_real"], scalars["output_fake"]
+            if (estimate := wasserstein(*outputs, scores["lipschitz_max"])) is not None:
+                scores["wasserstein"] = estimate
         write_atomically(directory.path / "samples.png", picture(subject.samples, data))
         spent["evaluate_seconds"] += time.monotonic() - started
         return scores

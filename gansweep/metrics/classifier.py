@@ -71,8 +71,11 @@ class LoadedClassifier:
             raise ValueError(f"{self.name} takes uint8 images [N, C, H, W], not {images.dtype} {tuple(images.shape)}")
         if images.shape[1] not in (1, self.channels):
             raise ValueError(f"{self.name} takes {self.channels} channels, not {images.shape[1]}")
-        # with no image there is still one batch, an empty one
-        parts = [self.forward(self._fitting(batch)) for batch in images.split(batch_size)]
+        # TF32, which some GPUs would take for convolutions, has other scores under one protocol
+        exact = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": False}
+        with torch.backends.cudnn.flags(**exact):
+            # with no image there is still one batch, an empty one
+            parts = [self.forward(self._fitting(batch)) for batch in images.split(batch_size)]
         return Answers(*(torch.cat(kind).float() for kind in zip(*parts, strict=True)))
 
     def logits(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
@@ -110,6 +113,9 @@ class TrainedClassifier:
             at_least(self, width=1)
         above(self, learning_rate=0)
         one_of(self, "mirror", ("colour", "always", "never"))
+
+    def check(self) -> None:
+        """Nothing that a data set could lack: it is trained on what there is."""
 
     @property
     def name(self) -> str:

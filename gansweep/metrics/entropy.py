@@ -68,15 +68,17 @@ class Predictions:
         - bias of log IS: - sum_k C_kk / (2 n p_k), which is - (K - 1) / 2n for certain predictions of K equal classes;
         - variance of log IS: (Var_x KL(p(y|x) || p) / n + sum_k (C_kk / p_k)^2 / (2 n^2)) / num_splits.
 
-        For N much larger than the number of classes that are seen; the second variance leaves out what classes have
-        in common.
+        The second variance leaves out what classes have in common. The next order of the bias is its square over 3,
+        for certain predictions; beyond a bias of 0.1, with too few samples for the number of classes, `high` is K, the
+        only bound that is known.
         """
         size, marginal = len(self.p) / num_splits, self.p.mean(axis=0)
         ratio = np.divide(self.p.var(axis=0), marginal, out=np.zeros_like(marginal), where=marginal > 0)
         bias = ratio.sum() / (2 * size)
         spread = _divergences(self.p, self.log_p).var()
         reach = NORMAL_95 * np.sqrt((spread / size + (ratio**2).sum() / (2 * size**2)) / num_splits)
-        return float(max(1.0, score * np.exp(-reach))), float(score * np.exp(bias + reach))
+        high = score * np.exp(bias + bias**2 / 3 + reach) if bias <= 0.1 else float(self.p.shape[1])
+        return float(max(1.0, score * np.exp(-reach))), float(min(high, self.p.shape[1]))
 
     @property
     def class_share(self) -> float:

@@ -122,6 +122,7 @@ class FeatureMetric:
                 f"{self.name} needs {wanted} {self.split} images, and {data.name} has {available}: "
                 f"set {type(self).__name__}.num_real"
             )
+        self.classifier.check()
         held_out = len(_pixels(data.images, _OTHER[self.split]))
         if held_out < self.fewest:
             other = _OTHER[self.split]

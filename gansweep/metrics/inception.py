@@ -41,6 +41,15 @@ class Inception2015:
         if self.download and self.weights is not None:
             raise ValueError(f"Inception2015.download = True has no meaning with weights = {self.weights!r}")
 
+    def check(self) -> None:
+        """Raise `ValueError` if there are no weights and none will be fetched."""
+        if self.weights is None and not self.download:
+            raise ValueError(
+                f"Inception2015 needs download=True, or weights=PATH of {WEIGHTS_FILE} from torch-fidelity's releases"
+            )
+        if self.weights is not None and not Path(self.weights).is_file():
+            raise ValueError(f"Inception2015.weights = {self.weights!r} is not a file: get {WEIGHTS_FILE}")
+
     @property
     def name(self) -> str:
         """`inception_2015`."""
@@ -64,14 +73,9 @@ class Inception2015:
         report: Callable[[str], None] = _log.info,
     ) -> Path:
         """The path of the weights; `ValueError` says how to get them if they are not there."""
-        if self.weights is None and not self.download:
-            raise ValueError(
-                f"Inception2015 needs download=True, or weights=PATH of {WEIGHTS_FILE} from torch-fidelity's releases"
-            )
+        self.check()
         # workers may be in another folder
         path = _downloaded(report) if self.weights is None else Path(self.weights).resolve()
-        if not path.is_file():
-            raise ValueError(f"Inception2015.weights = {self.weights!r} is not a file: get {WEIGHTS_FILE}")
         with Memo(cache / "checksums.json") as known:
             digest = known.sha256(path)
         report(f"Inception weights {path.name}, SHA-256 {digest}")

@@ -32,7 +32,8 @@ class InceptionScore:
     - `inception_score`: the mean over the splits; `inception_score_std`: their spread (NaN for one split).
     - `inception_score_low`, `inception_score_high`: between which the score lies, whatever the number of samples; a
       threshold between them is too close to call.
-    - `class_share`, in (0, 1]: how many of the classifier's classes the samples fill, exp(H(p(y))) / K.
+    - `class_share`, in (0, 1]: how many of the data's classes the samples fill, exp(H(p(y))) / K, where the classifier
+      was trained on them.
     """
 
     num_samples: int = 2000
@@ -61,6 +62,12 @@ class InceptionScore:
         """Raise `ValueError` if the data are no images."""
         if data.images is None:
             raise ValueError(f"{self.name} needs images, and {data.name} has none: use another metric or other data")
+        if (num := len(data.images.train_labels)) < 2 * self.num_splits:
+            raise ValueError(
+                f"{self.name} with num_splits = {self.num_splits} needs {2 * self.num_splits} training images, "
+                f"and {data.name} has {num}"
+            )
+        self.classifier.check()
 
     def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path:
         """Train the classifier for the data, or find its weights."""
@@ -119,7 +126,8 @@ class InceptionScore:
         mean, std = predicted.score(self.num_splits, self.seed)
         low, high = predicted.interval(mean, self.num_splits)
         found = {self.name: mean, f"{self.name}_low": low, f"{self.name}_high": high}
-        found["class_share"] = predicted.class_share
+        if isinstance(self.classifier, TrainedClassifier):  # the 2015 network's classes are not those of the data
+            found["class_share"] = predicted.class_share
         # one split has no spread, and 0 would say that the score is exact
         return found | ({f"{self.name}_std": std} if self.num_splits > 1 else {})
 

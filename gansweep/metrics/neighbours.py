@@ -90,9 +90,13 @@ class PrecisionRecall(FeatureMetric):
         return {"k": self.k, "dtype": "uint8 images, float32 features and distances"}
 
     def derive(self, real: Mapping[str, Tensor]) -> Arrays:
-        """The squared radii of the real images' balls."""
-        return {"radii": radii(real["features"], self.k).cpu().numpy()}
+        """The squared radii of the real images' balls, and the middle of the features."""
+        centre = real["features"].mean(dim=0)
+        radius = radii(real["features"] - centre, self.k)
+        return {"radii": radius.cpu().numpy(), "centre": centre.cpu().numpy()}
 
     def score(self, features: Tensor, real: Mapping[str, Tensor]) -> dict[str, float]:
         """Every column for features [n, F]."""
-        return neighbours(features, real["features"], real["radii"], self.k)
+        # distances are the same about any point, and lose fewest digits about the middle
+        centre = real["centre"]
+        return neighbours(features - centre, real["features"] - centre, real["radii"], self.k)

@@ -108,7 +108,7 @@ def train(
         weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=0.25
+        optimiser, recipe.learning_rate, total_steps=max(steps, 4) + 1, pct_start=0.25
     )
     network.train().to(memory_format=torch.channels_last)
     for step, (batch, labels) in enumerate(_batches(images, recipe, steps, device)):

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansweep.data.opened import OpenData
+from gansweep.metrics.features import Arrays, keep_arrays, read_arrays
 from gansweep.metrics.subject import Subject
 from gansweep.parts import at_least, part
 
@@ -174,14 +175,21 @@ class ClassSimilarity:
         if counts.min() < 2:
             raise ValueError(f"{self.name} needs two images of class {data.images.classes[counts.argmin()]!r}")
 
-    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> None:
-        """Nothing to prepare."""
-
-    def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> NDArray[np.float64]:
-        """How alike the training images of each class are."""
+    def prepare(self, data: OpenData, cache: Path, device: str, say: Callable[[str], None]) -> Path:
+        """How alike the training images of each class are, once for all workers."""
         images = data.images
         assert images is not None
-        return self._by_class(torch.from_numpy(images.train_images), images.train_labels, len(images.classes))
+        pixels, labels = torch.from_numpy(images.train_images), images.train_labels
+
+        def make() -> tuple[Arrays, dict[str, Any]]:
+            return {"similarity": self._by_class(pixels, labels, len(images.classes))}, {"data": images.name}
+
+        return keep_arrays(cache, f"{self.name}-{images.name}", {"metric": self, "data": images.content}, make)
+
+    def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> NDArray[np.float64]:
+        """What `prepare` found, [K]."""
+        assert path is not None
+        return read_arrays(path)[0]["similarity"]
 
     def reference(self, judge: NDArray[np.float64], data: OpenData) -> dict[str, Any]:
         """What the training images get, on how many scales, and the least diverse class."""

@@ -42,6 +42,8 @@ class Subject:
 
     def judged(self, judge: LoadedClassifier, num: int) -> Answers:
         """What a classifier says of the first `num` samples; metrics with one classifier ask it once."""
+        if len(self.samples) < num:
+            raise ValueError(f"{num} samples are needed, and there are {len(self.samples)}")
         known = self._judged.get(judge.hash)
         asked = 0 if known is None else len(known.logits)
         if known is None or asked < num:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from gansweep.launch.trial_dir import TrialDir
-from gansweep.stability import detectors
+from gansweep.stability import DERIVED, detectors
 from gansweep.study import load_study
 from gansweep.verdicts import confusion, judge_traces, rates
 
@@ -86,9 +86,10 @@ def traces_of(study_file: Path, home: Path) -> list[dict[str, Any]]:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """The report without clocks, rounded; where a number is not finite, that is what it says and nothing else."""
+    """The report without clocks, rounded; a loss, norm or score that is not finite is told by its step."""
     kept = {name: value for name, value in row.items() if name not in LEFT_OUT}
-    if any(isinstance(value, float) and not math.isfinite(value) for value in kept.values()):
+    lost = [name for name, value in kept.items() if isinstance(value, float) and not math.isfinite(value)]
+    if any(not name.startswith(DERIVED) for name in lost):
         return {"step": row["step"], "nonfinite_step": row["nonfinite_step"] or row["step"]}
     return {name: float(f"{v:.{DIGITS}g}") if isinstance(v, float) else v for name, v in kept.items()}
 
