@@ -272,10 +272,17 @@ def _find_trial(uri: str, name: str, run: str | None) -> tuple[Results, str]:
         raise ValueError("no run is recorded yet; start one with: gansweep launch STUDY")
     seen = []
     for one in [run] if run else recorded[:1] if "/" in name else recorded:
-        results = records.read(uri, one)
+        try:
+            results = records.read(uri, one)
+        except ValueError:
+            if run:
+                raise
+            continue  # of an older gansweep, or without its plan: another run may hold the trial
         if (found := story.match(results.trials, name)) is not None:
             return results, found
         seen.append(results.trials)
+    if not seen:
+        raise ValueError("no recorded run can be read by this gansweep; start one with: gansweep launch STUDY")
     raise story.unknown(name, pd.concat(seen))
 
 

@@ -123,6 +123,10 @@ def tell(results: Results, trial: str) -> Story:
     plan, row = results.plan, _records(results.trials[results.trials["trial"] == trial])[0]
     healthy = None if row["verdict"] == "trained" else _nearest_healthy(results, row)
     steps, beside = (_steps_of(results, one["trial"] if one else None) for one in (row, healthy))
+    apart = [score for score in plan["scores"] if healthy and _protocol(score, healthy) != _protocol(score, row)]
+    if healthy and apart:  # scores of two protocols never stand side by side
+        healthy = healthy | {column: None for score in apart for column in score["columns"]}
+        beside = beside.drop(columns=[column for score in apart for column in score["columns"]], errors="ignore")
     if row["step"] is None and len(steps):  # one that runs has no outcome yet
         row["step"] = int(steps["step"].iloc[-1])
     here, there = _configuration(plan, row), _configuration(plan, healthy) if healthy else {}
@@ -140,7 +144,7 @@ def tell(results: Results, trial: str) -> Story:
         plan=plan,
         trial=row,
         answer=_answer(row, here),
-        sentences=tuple(_sentences(plan, row, rank, ranked)),
+        sentences=(*_sentences(plan, row, rank, ranked), *map(_not_compared, apart)),
         factors={str(factor.get("label", path)): here.get(path) for path, factor in plan["factors"].items()},
         changes=[
             {"field": field, "baseline": baseline.get(field), "here": value}
@@ -200,7 +204,7 @@ def _configuration(plan: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str,
 
 
 def _nearest_healthy(results: Results, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A trained trial of the same cell, else of another; the fewest differing factors, the best score, plan order.
+    """A trained trial of the same cell, else of another; one scored alike, the fewest differing factors, the best.
 
     The arm counts as one factor, or as one for each axis of the study.
     """
@@ -213,15 +217,28 @@ def _nearest_healthy(results: Results, row: Mapping[str, Any]) -> dict[str, Any]
         arms = sum(a != b for a, b in zip(other["arm"].split("/"), row["arm"].split("/"), strict=True))
         score = other.get(plan["score"])
         worth = math.inf if score is None else sign * score
-        return other["cell"] != row["cell"], drawn + arms, worth, other["position"]
+        apart = _protocol(plan["scores"][0], other) != _protocol(plan["scores"][0], row)
+        return other["cell"] != row["cell"], apart, drawn + arms, worth, other["position"]
 
     return min(_records(healthy), key=distance, default=None)
+
+
+def _protocol(score: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
+    """How a score of the trial is made; None of one that has not ended."""
+    return row.get(f"{score['name']}_protocol")
+
+
+def _not_compared(score: Mapping[str, Any]) -> str:
+    return f"The {score['label']} of the healthy trial beside it has another protocol, so the two are not compared."
 
 
 def _rank(results: Results, row: Mapping[str, Any]) -> tuple[int | None, int]:
     """The trial's place by final score among the ended trials of its arm that have one, and how many these are."""
     trials, score = results.trials, results.plan["score"]
-    known = trials.loc[(trials["arm"] == row["arm"]) & (trials["status"] == "done"), score].dropna()
+    alike = (trials["arm"] == row["arm"]) & (trials["status"] == "done")
+    if (protocol := f"{score}_protocol") in trials:
+        alike &= trials[protocol] == row[protocol]
+    known = trials.loc[alike, score].dropna()
     if row["status"] != "done" or row[score] is None:
         return None, len(known)
     higher = results.plan["scores"][0]["higher_is_better"]

@@ -320,8 +320,8 @@ def test_weights_that_do_not_move_show_no_change_and_those_of_a_wild_run_a_large
     frozen = dataclasses.replace(BASE, generator_optimizer=SGD(lr=1e-30))
     assert all(step.scalars["weight_change_generator"] < 1e-25 for step in trained(frozen))
     assert all(step.scalars["weight_change_discriminator"] > 0 for step in trained(frozen))
-    wild = trained(dataclasses.replace(BASE, discriminator_optimizer=SGD(lr=1e20)))[0]
-    assert 1e15 < wild.scalars["weight_change_discriminator"] < math.inf
+    wild = trained(dataclasses.replace(BASE, discriminator_optimizer=SGD(lr=1e3)))[0]
+    assert 1 < wild.scalars["weight_change_discriminator"] < math.inf
 
 
 def test_a_resumed_run_reports_the_same_changes_as_one_that_was_not_interrupted() -> None:

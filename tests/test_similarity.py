@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,11 +191,17 @@ REAL = data_of(torch.cat([unlike(50, 0.3, 1), unlike(50, 0.6, 2)]), np.repeat([0
 METRIC = ClassSimilarity(num_samples=100, pairs_per_class=50)
 
 
+@functools.cache
+def judge_of_real() -> Any:
+    with tempfile.TemporaryDirectory() as cache:
+        return METRIC.load(REAL, METRIC.prepare(REAL, Path(cache), "cpu", lambda line: None), "cpu")
+
+
 def measured(a: float, b: float) -> dict[str, float]:
     """The columns for a generator that has these shares of noise in its classes."""
     samples = torch.stack([unlike(50, a, 3), unlike(50, b, 4)], dim=1).flatten(0, 1)
     subject = Subject(samples / 127.5 - 1, torch.arange(100) % 2, lambda x: Output(), REAL)
-    return METRIC.measure(subject, METRIC.load(REAL, None, "cpu"))
+    return METRIC.measure(subject, judge_of_real())
 
 
 def test_a_generator_of_one_image_per_class_has_similarity_one() -> None:
@@ -212,7 +222,7 @@ def test_the_two_shares_compare_with_the_own_class_and_with_the_least_diverse_on
 
 
 def test_the_reference_is_the_similarity_of_the_real_images() -> None:
-    judge = METRIC.load(REAL, None, "cpu")
+    judge = judge_of_real()
     reference = METRIC.reference(judge, REAL)
     assert judge[0] > judge[1]
     assert reference["real_score"] == pytest.approx(judge.mean())
@@ -224,7 +234,7 @@ def test_the_reference_is_the_similarity_of_the_real_images() -> None:
 
 
 def test_only_the_first_samples_count_and_too_few_are_refused() -> None:
-    judge, pixels, labels = METRIC.load(REAL, None, "cpu"), unlike(101, 0.5, 7), torch.arange(101) % 2
+    judge, pixels, labels = judge_of_real(), unlike(101, 0.5, 7), torch.arange(101) % 2
     assert METRIC.score(pixels, labels, judge) == METRIC.score(pixels[:100], labels[:100], judge)
     with pytest.raises(ValueError, match="ms_ssim needs 100 samples and got 99"):
         METRIC.score(pixels[:99], labels[:99], judge)

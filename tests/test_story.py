@@ -66,6 +66,23 @@ def test_the_healthy_trial_is_of_the_same_cell_though_others_score_higher() -> N
     assert story.named(told.healthy) == "c0000/wgan_gp"
 
 
+def test_scores_of_two_protocols_are_not_set_side_by_side() -> None:
+    protocols = ["raw", "average", "average", "average", "average", "average"]
+    made = arranged(verdict=FIRST_FAILED, inception_score_protocol=protocols)
+    curves = {"inception_score": {100: 1.0, 200: 1.0}, "gradient_norm_generator": {100: 1.0, 200: 50.0}}
+    told = of(reporting(made, curves, {"inception_score": {100: 4.0}, "gradient_norm_generator": {100: 1.0, 200: 1.0}}))
+    assert told.healthy is not None
+    assert told.healthy["inception_score"] is None
+    assert "inception_score" not in told.compared
+    assert "gradient_norm_generator" in told.compared
+    assert [parting["quantity"] for parting in told.partings] == ["gradient_norm_generator"]
+    assert "another protocol, so the two are not compared" in told.sentences[-1]
+    assert (told.rank, told.ranked) == (1, 1)
+    alike = of(arranged(verdict=FIRST_FAILED, inception_score_protocol=["raw", "average", *["raw"] * 4]))
+    assert alike.healthy is not None
+    assert story.named(alike.healthy) == "c0000/wgan_gp", "the cell decides before the protocol"
+
+
 def test_without_one_in_the_cell_the_fewest_differing_factors_decide_before_the_score() -> None:
     results = arranged(
         verdict=["collapsed", "diverged", *["trained"] * 4],

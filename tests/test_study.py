@@ -514,7 +514,9 @@ def test_every_study_fits_its_data_at_every_size(file: Path, preset: str, tmp_pa
     if isinstance(data, ImageSource):  # the shape of the real set is enough, and it may have to be downloaded
         shape = (1000, data.channels, data.size, data.size)
         images = ImageSet(torch.zeros(shape, dtype=torch.uint8), torch.arange(1000) % 10, 10)
-        opened = OpenData(data, data.name, "", images, Images("", *[np.zeros(0)] * 4, (), "", data.size, data.channels))
+        opened = OpenData(
+            data, data.name, "", images, Images("", *[np.zeros(1000)] * 4, (), "", data.size, data.channels)
+        )
     else:
         part = GeneratedSentences() if isinstance(data, TextFile) else data
         opened = open_data(part, prepare_data(part, tmp_path), "cpu")
