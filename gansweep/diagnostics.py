@@ -138,6 +138,8 @@ def examine(
     """
     found = {"sample_diversity": spread(samples.x) / real.clamp(min=TINY)}
     x, fake, given = _opposite(config, data, samples, state.num_classes, device)
+    if not len(x):
+        return found
     with evaluating(state.discriminator) as discriminator:
 
         def critic(points: Tensor) -> Tensor:
@@ -179,11 +181,8 @@ def wasserstein(output_real: float, output_fake: float, slope: float) -> float |
     their means since the last report. None where they differ by rounding only, or where D is flat.
     """
     gap = output_real - output_fake
-    if not math.isfinite(gap / slope if slope else math.nan) or abs(gap) < ROUNDING * max(
-        abs(output_real), abs(output_fake)
-    ):
-        return None
-    return gap / slope
+    certain = abs(gap) >= ROUNDING * max(abs(output_real), abs(output_fake))
+    return gap / slope if certain and slope > 0 and math.isfinite(gap / slope) else None
 
 
 @contextlib.contextmanager

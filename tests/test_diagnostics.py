@@ -105,6 +105,9 @@ def test_a_dead_gradient_has_numbers_and_no_infinity() -> None:
     found = numbers(monitor(Chain([0.0, 0.0, 0.0], 0.0), Chain([1.0, 0.0, 1.0], 0.0)).read())
     assert found["gradient_norm_generator"] == 0
     assert all(math.isfinite(value) for value in found.values())
+    none = SpoiltRing(nan_share=1.0).open(CPU)
+    found = numbers(examine(BASE, built(), none, Samples(torch.randn(200, 2), None), torch.tensor(1.0), CPU))
+    assert list(found) == ["sample_diversity"]
 
 
 def test_gradients_whose_squares_single_precision_loses_have_their_norms() -> None:

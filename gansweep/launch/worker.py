@@ -177,7 +177,7 @@ class Worker:
         found = examine(config, state, data.training, drawn, self._spread(config.data), self.device)
         # waited for once
         scores |= dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
-        if config.loss.estimates_wasserstein:
+        if config.loss.estimates_wasserstein and "lipschitz_max" in scores:
             outputs = scalars["output_real"], scalars["output_fake"]
             if (estimate := wasserstein(*outputs, scores["lipschitz_max"])) is not None:
                 scores["wasserstein"] = estimate
