@@ -480,7 +480,10 @@ def complaints(
 
     # what was reported
     expected = {"loss_discriminator", "loss_generator", "penalty", "output_real", "output_fake", *game.traces}
-    expected |= {"gradient_norm_generator", "gradient_norm_discriminator"}
+    health = ("gradient_norm", "gradient_slope", "weight_change")
+    expected |= {f"{name}_{role}" for name in health for role in ("generator", "discriminator")}
+    expected |= {"clipped_share"} if isinstance(constraint, WeightClip) else set()
+    expected |= {"discriminator_confidence"} if config.loss.indifferent_loss is not None else set()
     expected |= {"loss_supervised"} if config.labelled is not None else set()
     if scalars.keys() != expected:
         yield f"reported {sorted(scalars.keys() ^ expected)} too many or too few"
