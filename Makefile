@@ -16,7 +16,7 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 	$(BIN)/gansweep launch studies/arch_robustness.py --preset smoke --home $(HOME_DIR)
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff format --check .
