@@ -270,20 +270,22 @@ def _find_trial(uri: str, name: str, run: str | None) -> tuple[Results, str]:
     recorded = list(records.parent_runs(uri))
     if not recorded:
         raise ValueError("no run is recorded yet; start one with: gansweep launch STUDY")
-    seen = []
+    seen, unread = [], []
     for one in [run] if run else recorded[:1] if "/" in name else recorded:
         try:
             results = records.read(uri, one)
         except ValueError:
             if run:
                 raise
-            continue  # of an older gansweep, or without its plan: another run may hold the trial
+            unread.append(one)  # of an older gansweep, or without its plan: another run may hold the trial
+            continue
         if (found := story.match(results.trials, name)) is not None:
             return results, found
         seen.append(results.trials)
+    not_asked = f" (not read, of an older gansweep: {', '.join(unread)})" if unread else ""
     if not seen:
-        raise ValueError("no recorded run can be read by this gansweep; start one with: gansweep launch STUDY")
-    raise story.unknown(name, pd.concat(seen))
+        raise ValueError(f"no recorded run can be read{not_asked}; start one with: gansweep launch STUDY")
+    raise ValueError(f"{story.unknown(name, pd.concat(seen))}{not_asked}")
 
 
 @app.command(epilog="Example: gansweep report studies/arch_robustness.py --preset laptop")

@@ -136,8 +136,12 @@ def runs(uri: str, study: str) -> list[str]:
 
 def parent_runs(uri: str) -> dict[str, str]:
     """The MLflow run of each recorded run of a study, by its name, the last launched first and of two alike."""
+    return _named(_source(uri).parents())
+
+
+def _named(parents: Iterable[tuple[str, dict[str, str], int]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for run_id, tags, _ in _source(uri).parents():
+    for run_id, tags, _ in parents:
         found.setdefault(tags["gansweep.run"], run_id)
     return found
 
@@ -147,7 +151,7 @@ def read(uri: str, run: str) -> Results:
     from gansweep.parts import misspelt
 
     source = _source(uri)
-    parents = parent_runs(uri)
+    parents = _named(source.parents())
     if run not in parents:
         raise misspelt("recorded run", run, parents or ["(nothing is recorded here yet)"])
     plan = json.loads(source.artifact(parents[run], "plan.json") or b"{}")

@@ -110,7 +110,7 @@ class TrialConfig:
             raise ValueError(
                 f"evaluate_every = {self.evaluate_every} must be a multiple of report_every = {self.report_every}"
             )
-        if self.evaluate_every > 1000 * self.report_every:
+        if self.evaluate_every > 1000 * self.report_every:  # no rule looks further back, see stability.GAP
             raise ValueError(
                 f"evaluate_every = {self.evaluate_every} must be at most 1,000 times report_every = {self.report_every}"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import multiprocessing
@@ -20,8 +19,6 @@ from gansweep.data.cache import Images, open_images, prepare, to_unit
 from gansweep.data.sources import Digits
 from gansweep.metrics.classifier import TrainedClassifier, read_meta, some_rows
 from gansweep.metrics.entropy import inception_score
-from gansweep.metrics.inception import Inception2015
-from gansweep.metrics.inception_score import InceptionScore
 from gansweep.metrics.residual import Recipe, ResidualClassifier, augment, computes_bfloat16, train
 
 QUICK = TrainedClassifier(width=4, epochs=1)
@@ -268,80 +265,3 @@ def test_random_rows_are_different_sorted_and_the_same_each_time() -> None:
 def test_a_wrong_field_is_refused_when_the_classifier_is_declared(fields: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         TrainedClassifier(**fields)
-
-
-# The published network
-
-
-@pytest.fixture(scope="module")
-def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the layout of the published weights and random numbers in it."""
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs
-
-    class Unloaded(theirs.FeatureExtractorInceptionV3):
-        def load_state_dict(self, *_: Any) -> None:  # keeps the random initial weights
-            pass
-
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
-    torch.manual_seed(0)
-    path: Path = tmp_path_factory.mktemp("inception") / "weights.pth"
-    torch.save(Unloaded("random", ["logits_unbiased"], nothing).state_dict(), path)
-    return path
-
-
-def test_the_published_layout_is_loaded_without_a_download(
-    digits: Images, inception_weights: Path, tmp_path: Path
-) -> None:
-    judge = Inception2015(weights=str(inception_weights))
-    classifier = judge.load(judge.prepare(digits, tmp_path))
-    grey = torch.from_numpy(digits.test_images[:3])
-    logits = classifier.logits(grey)
-    assert logits.shape == (3, 1008)
-    assert torch.allclose(logits, classifier.logits(grey.expand(-1, 3, -1, -1)), atol=1e-5)
-    assert classifier.hash == hashlib.sha256(inception_weights.read_bytes()).hexdigest()
-
-
-def test_the_published_logits_leave_the_bias_of_the_last_layer_out(inception_weights: Path, tmp_path: Path) -> None:
-    state = torch.load(inception_weights, weights_only=True)
-    torch.save({**state, "fc.bias": state["fc.bias"] + 100}, tmp_path / "shifted.pth")
-    image = torch.arange(3 * 32 * 32).reshape(1, 3, 32, 32).byte()
-    judge = Inception2015()
-    shifted, plain = judge.load(tmp_path / "shifted.pth"), judge.load(inception_weights)
-    assert torch.allclose(shifted.logits(image), plain.logits(image))
-    assert shifted.hash != plain.hash
-
-
-def test_the_score_of_the_published_network_says_so_in_its_protocol(inception_weights: Path) -> None:
-    protocol = InceptionScore(classifier=Inception2015(weights=str(inception_weights))).protocol("abc")
-    assert protocol["classifier"] == "inception_2015"
-    assert protocol["resize"].startswith("299x299")
-    assert protocol["library"].startswith("torch-fidelity")
-
-
-@pytest.mark.parametrize("weights", [None, "/no/such/file.pth"])
-def test_missing_weights_are_an_error_that_says_which_file_to_get(
-    digits: Images, tmp_path: Path, weights: str | None
-) -> None:
-    with pytest.raises(ValueError, match=r"weights-inception-2015-12-05-6726825d\.pth"):
-        Inception2015(weights=weights).prepare(digits, tmp_path)
-
-
-def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    judge = Inception2015(weights=str(path))
-    path.write_bytes(b"not weights")
-    with pytest.raises(ValueError, match=str(path)):
-        judge.load(path)
-    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(ValueError, match=str(path)):
-        judge.load(path)
-
-
-def test_an_inception_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    torch.save({"fc.weight": Hostile(tmp_path / "it_ran")}, path)
-    with pytest.raises(ValueError, match=str(path)):
-        Inception2015(weights=str(path)).load(path)
-    assert not (tmp_path / "it_ran").exists()

@@ -21,7 +21,9 @@ from gansweep.data.sources import Digits
 from gansweep.metrics.classifier import LoadedClassifier
 from gansweep.metrics.features import read_arrays
 from gansweep.metrics.inception import Inception2015
+from gansweep.metrics.inception_score import InceptionScore
 from gansweep.metrics.kernel import KID
+from tests.test_classifier import Hostile
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +204,63 @@ def test_the_protocol_names_the_network_and_how_it_resizes() -> None:
     assert protocol["classifier"] == "inception_2015"
     assert protocol["resize"].startswith("299x299")
     assert protocol["library"].startswith("torch-fidelity")
+
+
+# What the loaded network answers
+
+
+def test_the_published_layout_is_loaded_without_a_download(few: OpenData, weights: Path, tmp_path: Path) -> None:
+    images = few.images
+    assert images is not None
+    judge = Inception2015(weights=str(weights))
+    classifier = judge.load(judge.prepare(images, tmp_path))
+    grey = torch.from_numpy(images.test_images[:3])
+    logits = classifier.logits(grey)
+    assert logits.shape == (3, 1008)
+    assert torch.allclose(logits, classifier.logits(grey.expand(-1, 3, -1, -1)), atol=1e-5)
+    assert classifier.hash == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_the_published_logits_leave_the_bias_of_the_last_layer_out(weights: Path, tmp_path: Path) -> None:
+    state = torch.load(weights, weights_only=True)
+    torch.save({**state, "fc.bias": state["fc.bias"] + 100}, tmp_path / "shifted.pth")
+    image = torch.arange(3 * 32 * 32).reshape(1, 3, 32, 32).byte()
+    judge = Inception2015()
+    shifted, plain = judge.load(tmp_path / "shifted.pth"), judge.load(weights)
+    assert torch.allclose(shifted.logits(image), plain.logits(image))
+    assert shifted.hash != plain.hash
+
+
+def test_the_score_of_the_published_network_says_so_in_its_protocol(weights: Path) -> None:
+    protocol = InceptionScore(classifier=Inception2015(weights=str(weights))).protocol("abc")
+    assert protocol["classifier"] == "inception_2015"
+    assert protocol["resize"].startswith("299x299")
+    assert protocol["library"].startswith("torch-fidelity")
+
+
+@pytest.mark.parametrize("path", [None, "/no/such/file.pth"])
+def test_missing_weights_are_an_error_that_says_which_file_to_get(
+    few: OpenData, tmp_path: Path, path: str | None
+) -> None:
+    assert few.images is not None
+    with pytest.raises(ValueError, match=r"weights-inception-2015-12-05-6726825d\.pth"):
+        Inception2015(weights=path).prepare(few.images, tmp_path)
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    judge = Inception2015(weights=str(path))
+    path.write_bytes(b"not weights")
+    with pytest.raises(ValueError, match=str(path)):
+        judge.load(path)
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(ValueError, match=str(path)):
+        judge.load(path)
+
+
+def test_an_inception_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"fc.weight": Hostile(tmp_path / "it_ran")}, path)
+    with pytest.raises(ValueError, match=str(path)):
+        Inception2015(weights=str(path)).load(path)
+    assert not (tmp_path / "it_ran").exists()

@@ -54,7 +54,7 @@ study = Study(
     rules=(Diverged(), Collapsed(limit=1.001), BelowScore(minimum=1.01)),
     presets={
         "smoke": Preset(description="As declared."),
-        "long": Preset(description="Long enough to be interrupted.", overrides={"steps": 400, "evaluate_every": 40}),
+        "long": Preset(description="Long enough to be interrupted.", overrides={"steps": 160, "evaluate_every": 40}),
     },
     report=(OutcomeTable(), SampleGrids(per_arm=1)),
 )
