@@ -11,7 +11,6 @@ import html
 import os
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,32 +27,48 @@ def write(results: Results, sections: Sequence[Any], path: str | Path) -> Path:
 
     `sections` are the parts of `gansweep.sections`. The page appears whole or not at all.
     """
+    return write_whole(path, page(results, sections))
+
+
+def write_whole(path: str | Path, text: str) -> Path:
+    """Write a page, or leave what was there: nobody reads half of one."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     part_written = target.with_name(f".{target.name}.{os.getpid()}")
-    part_written.write_text(page(results, sections), encoding="utf-8")
+    part_written.write_text(text, encoding="utf-8")
     return part_written.replace(target)
 
 
 def page(results: Results, sections: Sequence[Any]) -> str:
     """The report as one HTML document."""
-    from jinja2 import Environment, StrictUndefined
+    head = headline(results)
+    cards = {"cards": head["cards"], "cards_title": "How this was made"}
+    return fill("report.html", render(results, sections), head=head, **cards)
+
+
+def fill(template: str, sections: Sequence[Section], **values: Any) -> str:
+    """A page from one of gansweep's templates, with Plotly embedded where a section has a figure."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from gansweep import figures
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("gansweep"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["slug"] = slug
     environment.filters["data_uri"] = data_uri
     environment.filters["csv_uri"] = csv_uri
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["figure_json"] = figures.to_json
-    source = resources.files("gansweep").joinpath("templates", "report.html").read_text(encoding="utf-8")
-    rendered = render(results, sections)
-    return environment.from_string(source).render(
-        head=headline(results),
-        sections=rendered,
-        plotly_js=figures.plotly_js() if any(s.figures for s in rendered) else "",
+    return environment.get_template(template).render(
+        sections=sections,
+        plotly_js=figures.plotly_js() if any(section.figures for section in sections) else "",
         config=figures.config_json(),
+        **values,
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,35 +146,19 @@ def write(results: Results, story: Story, uri: str, path: Path) -> Path:
 
     `uri` is the tracking store that holds the trial. The page appears whole or not at all.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part_written = path.with_name(f".{path.name}.{os.getpid()}")
-    part_written.write_text(page(results, story, uri), encoding="utf-8")
-    return part_written.replace(path)
+    from gansweep import report
+
+    return report.write_whole(path, page(results, story, uri))
 
 
 def page(results: Results, story: Story, uri: str) -> str:
     """The story as one HTML document."""
-    from jinja2 import Environment, StrictUndefined
+    from gansweep import report
 
-    from gansweep import figures, report
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["slug"] = report.slug
-    environment.filters["data_uri"] = report.data_uri
-    environment.filters["csv_uri"] = report.csv_uri
-    environment.filters["numeric_columns"] = report.numeric_columns
-    environment.filters["figure_json"] = figures.to_json
-    source = resources.files("gansweep").joinpath("templates", "story.html").read_text(encoding="utf-8")
     sections = [section for section in _sections(results, story, uri) if section.text or section.tables]
-    drawn = any(section.figures for section in sections)
-    return environment.from_string(source).render(
-        story=story,
-        states=[state for name in ("status", "failure", "verdict", "decision") if (state := story.trial[name])],
-        sections=sections,
-        cards=_cards(story),
-        plotly_js=figures.plotly_js() if drawn else "",
-        config=figures.config_json(),
-    )
+    states = [state for name in ("status", "failure", "verdict", "decision") if (state := story.trial[name])]
+    cards = {"cards": _cards(story), "cards_title": "Protocol and record"}
+    return report.fill("story.html", sections, story=story, states=states, **cards)
 
 
 def _sections(results: Results, story: Story, uri: str) -> list[Section]:
