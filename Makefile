@@ -5,7 +5,7 @@ BIN := .venv/bin
 TESTS := tests/test_launch.py $(filter-out tests/test_launch.py,$(sort $(wildcard tests/test_*.py)))
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test check format benchmarks clean
+.PHONY: demo test check chaos format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,9 @@ check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(BIN)/gansweep  ## thirty SIGKILLs of workers, drivers, nodes and the tracking server, and nothing lost or doubled
+	$(BIN)/python -m tests.storm --kills 30
 
 format: $(BIN)/gansweep
 	$(BIN)/ruff format .

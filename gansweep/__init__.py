@@ -48,11 +48,13 @@ _HOMES = {
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
     "ScoreCurves Stability Survival Traces VerdictMatrix",
-    "space": "choice integers log_uniform uniform",
+    "space": "choice either integers log_uniform uniform",
     "stability": "BelowScore Collapsed Diverged Exploding Frozen ModeDropping NotLearning Oscillating Saturated "
     "detectors",
-    "study": "Preset Study",
+    "strategies": "GP Grid Hyperband Median NSGA2 RandomSearch Sobol TPE Wilcoxon",
+    "study": "Preset Resources Study",
     "trial": "Latent TrialConfig",
+    "tuning_sections": "Importance ParetoFront SearchHistory",
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

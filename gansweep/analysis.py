@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from gansweep import trajectory
+from gansweep.intervals import Floats, paired_difference, rate_of, wilson
 from gansweep.outcomes import (
-    Floats,
     arms_of,
     check_protocol,
     diverged,
     holm,
     outcome_table,
-    paired_difference,
     ranking,
-    rate_of,
+    raw_success,
+    stopped,
     success,
+    success_rates,
     survival,
     unanswered,
-    wilson,
 )
 from gansweep.parts import misspelt
 
@@ -50,7 +50,9 @@ __all__ = [
     "ranking",
     "reached",
     "score_curves",
+    "stopped",
     "success",
+    "success_rates",
     "survival",
     "unanswered",
     "wilson",
@@ -190,9 +192,10 @@ def factor_effects(
     Monte Carlo p-value (9,999 tables with the observed margins, seeded), which needs no large counts and
     cannot be broken by separation as a logistic regression is; p_holm corrects over all factors and arms.
     Factors are drawn independently, so marginal tests are not confounded with each other by design. NaN where
-    there is nothing to test.
+    there is nothing to test. A trial that a rule stopped counts by the score it had then: too few are audited at any
+    one level to correct it.
     """
-    failed = 1 - success(trials, [threshold], score)[:, 0]
+    failed = 1 - raw_success(trials, [threshold], score)[:, 0]
     tables, tests = [], []
     for name, factor in factors.items():
         if name not in trials.columns:
@@ -213,14 +216,14 @@ def factor_effects(
 
 
 def _levels(column: pd.Series, values: Sequence[Any] | None) -> pd.Series:
-    """The column as ordered labels: the declared values, or quartiles of a continuous range."""
+    """The column as ordered labels: the declared values, or quartiles of a continuous range; NaN where not drawn."""
     if values is not None:
-        return pd.Series(
-            pd.Categorical(column.map(str), categories=[str(v) for v in values], ordered=True),
-            index=column.index,
-        )
+        # by value: a column in which some cells draw nothing holds 1.0 for 1
+        names = {value: str(value) for value in values} | {str(value): str(value) for value in values}
+        named, levels = column.map(names.get), [str(value) for value in values]
+        return pd.Series(pd.Categorical(named, categories=levels, ordered=True), index=column.index)
     if column.nunique() <= 4 or not pd.api.types.is_numeric_dtype(column):
-        return column.map(str).astype("category")
+        return column.dropna().map(str).astype("category").reindex(column.index)
     cut = pd.qcut(column, 4, duplicates="drop")
     return cut.cat.rename_categories({i: f"{i.left:.3g} to {i.right:.3g}" for i in cut.cat.categories})
 
@@ -245,27 +248,66 @@ def _independence(table: pd.DataFrame, seed: int) -> float:
     return float(stats.chi2_contingency(observed, correction=False, method=method).pvalue)
 
 
-def audit(trials: pd.DataFrame, threshold: float | None, score: str = "inception_score") -> pd.DataFrame:
-    """How often pruning would have been wrong.
+def audit(
+    trials: pd.DataFrame,
+    steps: pd.DataFrame,
+    threshold: float | None,
+    thresholds: Sequence[float] = (),
+    score: str = "inception_score",
+    planned_steps: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """How often pruning was wrong, and what it saved.
 
-    Per rule (and `all rules`) the audited trials that passed the threshold after all.
+    A row per rule, and for `all rules` on evidence. Columns rule, settled, stopped, audited, known, passed, rate, low,
+    high, changed, changed_rate, changed_low, changed_high, saved.
 
-    Columns rule, pruned, audited, known, passed, rate, low, high. `passed` counts audited trials above the
-    threshold; rate = passed / known is the false-prune rate with Wilson's interval. Without a threshold nothing is
-    known.
+    A settled rule proved that its trials fail, so none of them is audited. Of the `known` audited trials `passed` ended
+    above `threshold` after all, and `changed` ended on another side of any of `thresholds` than the score at the stop
+    was; their shares, the false-prune rates, have Wilson's interval. Without a threshold nothing is known. `saved` is
+    the share of all planned generator steps that stopping saved; NaN where `planned_steps` does not tell an arm's.
     """
-    audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
+    was_audited, pruned = trials["decision"] == "audited", trials["decision"] == "pruned"
     passed = np.full(len(trials), np.nan) if threshold is None else success(trials, [threshold], score)[:, 0]
+    changed = _changed(trials, steps, thresholds, score) if thresholds else np.full(len(trials), np.nan)
+    length = trials["arm"].astype(object).map(dict(planned_steps or {})).to_numpy(dtype=float)
+    spared = np.where(pruned, np.maximum(length - trials["step"].to_numpy(dtype=float), 0), 0.0)
     rule = trials["decision_rule"].astype(object).fillna("unnamed").astype(str)
+    settled = pruned & diverged(trials)
+    evidence = was_audited | (pruned & ~settled)
     rows = []
-    for name in ["all rules", *sorted(rule[audited | pruned].unique())]:
-        of_rule = (rule == name) | (name == "all rules")
-        chosen = passed[(audited & of_rule).to_numpy(dtype=bool)]
-        known, wrong = int((~np.isnan(chosen)).sum()), int(np.nansum(chosen))
-        low, high = wilson(wrong, known)
-        rate = float(rate_of(wrong, known))
-        rows.append((name, int((pruned & of_rule).sum()), len(chosen), known, wrong, rate, float(low), float(high)))
-    return pd.DataFrame(rows, columns=["rule", "pruned", "audited", "known", "passed", "rate", "low", "high"])
+    for name, of_rule in _by_rule(rule, evidence, settled):
+        audited_ones = (was_audited & of_rule).to_numpy(dtype=bool)
+        row: dict[str, Any] = {"rule": name, "settled": bool((settled & of_rule).any())}
+        row |= {"stopped": int((pruned & of_rule).sum()), "audited": int(audited_ones.sum())}
+        row["known"] = int((~np.isnan(passed[audited_ones])).sum())
+        for prefix, what, values in (("", "passed", passed), ("changed_", "changed", changed)):
+            known, wrong = int((~np.isnan(values[audited_ones])).sum()), int(np.nansum(values[audited_ones]))
+            low, high = wilson(wrong, known)
+            row |= {what: wrong, f"{prefix}rate": float(rate_of(wrong, known))}
+            row |= {f"{prefix}low": float(low), f"{prefix}high": float(high)}
+        row["saved"] = float(np.sum(spared[of_rule.to_numpy(dtype=bool)]) / length.sum()) if len(length) else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _by_rule(rule: pd.Series, evidence: pd.Series, settled: pd.Series) -> list[tuple[str, pd.Series]]:
+    """Which trials each rule flagged: all rules on evidence, each of them, and those that settle."""
+    found = [("all rules", evidence)]
+    found += [(name, evidence & (rule == name)) for name in sorted(rule[evidence].unique())]
+    return found + [(name, settled & (rule == name)) for name in sorted(rule[settled].unique())]
+
+
+def _changed(trials: pd.DataFrame, steps: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
+    """[trials]: whether the score at the stop and the final one lie on two sides of a threshold; NaN if unknown."""
+    final = success(trials, thresholds, score)
+    known = (trials["decision"] == "audited").to_numpy(dtype=bool) & ~np.isnan(final).any(axis=1)
+    seen = steps.loc[steps[score].notna(), ["trial", "step", score]].merge(
+        trials[["trial", "decision_step"]], on="trial"
+    )
+    then = seen[seen["step"] <= seen["decision_step"]].sort_values("step").groupby("trial")[score].last()
+    value = trials["trial"].map(then).to_numpy(dtype=float)
+    at_the_stop = value[:, None] > np.asarray(thresholds, dtype=float)
+    return np.where(known, (at_the_stop != (final == 1)).any(axis=1), np.nan)
 
 
 def pairing(trials: pd.DataFrame) -> pd.DataFrame:

@@ -47,7 +47,12 @@ Data = Annotated[
         "image_folder:PATH, imagenet32:PATH, text:PATH."
     ),
 ]
-TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking store instead of HOME/mlflow.db.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        help="MLflow tracking store instead of HOME/mlflow.db: sqlite:///, postgresql://, http:// or https://."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_HOME = Path("gansweep-home")
 
@@ -121,11 +126,35 @@ def launch(
         typer.Option(min=0, help="GPUs for each trial, such as 0.25; default half of one where there is one."),
     ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to use, such as auto or HOST:6379.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where training states are kept, such as s3://BUCKET/PREFIX: a place that every node of a cluster "
+            "reaches; needed where the home is not one.",
+        ),
+    ] = None,
     inline: Annotated[
         bool, typer.Option("--inline", help="Without Ray, one trial after another in this process.")
     ] = False,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            help="Where a new study's files are kept, such as s3://BUCKET/PREFIX; needed for postgresql://.",
+        ),
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Seconds for which a worker may be silent at least; one that is silent for longer, and for five times "
+            "its slowest report, has hung.",
+        ),
+    ] = 30.0,
+    keep_states: Annotated[
+        bool, typer.Option("--keep-states", help="Keep each trial's last training state when it ends.")
+    ] = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Run a study. The same command again goes on where it stopped and trains nothing twice."""
@@ -135,10 +164,14 @@ def launch(
     settings = Settings(
         home=home,
         tracking_uri=tracking_uri,
+        artifacts=artifacts,
         executor="inline" if inline else "tune",
         workers=workers,
         gpus_per_trial=gpus_per_trial,
         address=address,
+        storage=storage,
+        patience=patience,
+        keep_states=keep_states,
     )
     swept = sweep(selection, settings)
     counts, console = swept.counts, _console()
@@ -149,7 +182,7 @@ def launch(
     )
     if swept.unrecorded:
         console.print(
-            f"the tracking server stopped taking records ({swept.unrecorded}); nothing is lost: "
+            f"not everything could be recorded ({swept.unrecorded}); nothing is lost: "
             "the same command records the rest",
             style="red",
         )

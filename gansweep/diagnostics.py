@@ -143,7 +143,7 @@ def examine(
     with evaluating(state.discriminator) as discriminator:
 
         def critic(points: Tensor) -> Tensor:
-            return state.objective.score(discriminator(points, *given).float())
+            return state.objective.score(discriminator(points, *given).precise())
 
         share = torch.linspace(0, 1, len(x), device=device).reshape(-1, *[1] * (x.ndim - 1))
         gradients = input_gradients(critic, fake + share * (x - fake)).detach().flatten(1)

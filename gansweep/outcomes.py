@@ -1,16 +1,19 @@
 """Success and its uncertainty: outcome tables of paired arms, survival curves and rankings.
 
 A trial succeeds at a threshold if it is done and its final score is finite and strictly above it (the rule of
-Gulrajani et al. 2017). A trial that a rule stopped keeps the score it had then; a diverged one fails at every
-threshold. A trial that has not ended, that the machine lost, or that did not diverge and still has no score, because
-the metric gave no answer or was not asked, is unknown: it stays in the denominator and widens the bounds `worst` and
-`best`. Rates are shares in [0, 1]; every interval is 95%.
-Formulas are statsmodels' and scipy's wherever they have them.
+Gulrajani et al. 2017). A diverged trial fails at every threshold. A trial that a rule *stopped* on evidence, which is
+no proof, has no final score: the audited trials of its arm, which the same rules would have stopped and which ran to
+their ends, say what share of the stopped would have succeeded (see `intervals`). The raw rate, which counts a stopped
+trial by the score it had then, stands beside the estimate. A trial that has not ended, that the machine lost, or that
+did not diverge and still has no score, because the metric gave no answer or was not asked, is unknown: it stays in the
+denominator of the bounds `worst` and `best`, which hold whatever the stopped and the unknown would have done. Rates are
+shares in [0, 1]; every interval is 95%.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -18,13 +21,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
+from gansweep import intervals
+from gansweep.intervals import Audit, Floats, rate_of
 from gansweep.parts import misspelt
-
-Floats = NDArray[np.float64]
 
 
 def arms_of(trials: pd.DataFrame) -> list[str]:
@@ -44,7 +45,12 @@ def check_protocol(trials: pd.DataFrame, score: str) -> None:
 
 
 def success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
-    """[trials, thresholds]: 1 where the trial succeeds, 0 where it fails, NaN where it is unknown."""
+    """[trials, thresholds]: 1 where the trial succeeds, 0 where it fails, NaN where it was stopped or is unknown."""
+    return np.where(stopped(trials)[:, None], np.nan, raw_success(trials, thresholds, score))
+
+
+def raw_success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Floats:
+    """As `success`, but a stopped trial counts by the score it had then, and fails without one."""
     check_protocol(trials, score)
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
     known = (trials["status"] == "done").to_numpy(dtype=bool) & ~unanswered(trials, score)
@@ -53,10 +59,21 @@ def success(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Fl
     return np.where(known[:, None], passed.astype(float), np.nan)
 
 
+def stopped(trials: pd.DataFrame) -> NDArray[np.bool_]:
+    """[trials]: whether the trial was stopped though no rule had proved that it fails; a diverged one was not."""
+    pruned = (trials["status"] == "done") & (trials["decision"] == "pruned") & ~diverged(trials)
+    return pruned.to_numpy(dtype=bool)
+
+
+def audited(trials: pd.DataFrame) -> NDArray[np.bool_]:
+    """[trials]: whether the trial would have been stopped like that, and ran to its end instead."""
+    return ((trials["status"] == "done") & (trials["decision"] == "audited")).to_numpy(dtype=bool)
+
+
 def unanswered(trials: pd.DataFrame, score: str) -> NDArray[np.bool_]:
-    """[trials]: whether the trial is done, did not diverge and still has no score: what it is worth is not known."""
+    """[trials]: whether the trial ran to its end, did not diverge and still has no score: it is not known why."""
     missing = (trials["status"] == "done") & trials[score].isna() & ~diverged(trials)
-    return missing.to_numpy(dtype=bool)
+    return missing.to_numpy(dtype=bool) & ~stopped(trials)
 
 
 def diverged(trials: pd.DataFrame) -> pd.Series:
@@ -78,42 +95,58 @@ def _cube(trials: pd.DataFrame, per_trial: Floats) -> tuple[Floats, pd.DataFrame
     return cube, blocks
 
 
-def wilson(count: Any, known: Any) -> tuple[Floats, Floats]:
-    """Wilson's 95% interval of count / known; (0, 1) where nothing is known."""
-    count, known = np.broadcast_arrays(np.asarray(count, dtype=float), np.asarray(known, dtype=float))
-    low, high = proportion_confint(count, np.maximum(known, 1), alpha=0.05, method="wilson")
-    return np.where(known > 0, np.clip(low, 0, 1), 0.0), np.where(known > 0, np.clip(high, 0, 1), 1.0)
+@dataclass(frozen=True)
+class Outcomes:
+    """What is known of every block: `passed` [block, arm, threshold] is NaN where stopped or unknown."""
+
+    passed: Floats
+    stopped: NDArray[np.bool_]  # [block, arm]
+    audits: tuple[Audit, ...]  # per arm, with arrays [threshold]
+    blocks: pd.DataFrame
+
+    @property
+    def rates(self) -> list[tuple[Floats, Floats, Floats]]:
+        """Per arm the success rate at each threshold and its interval."""
+        arms = range(self.passed.shape[1])
+        return [intervals.corrected_rate(self.num_passed(i), self.num_known(i), self.audits[i]) for i in arms]
+
+    def num_passed(self, arm: int) -> Floats:
+        """[threshold]: how many trials are known to succeed."""
+        return np.nansum(self.passed[:, arm], axis=0)
+
+    def num_known(self, arm: int) -> NDArray[np.int_]:
+        """[threshold]: of how many trials the outcome is known."""
+        return (~np.isnan(self.passed[:, arm])).sum(axis=0)
+
+    def joint(self, a: int, b: int) -> Floats:
+        """[3, 3, threshold]: blocks by what is known of two arms' trials (see `intervals.expected_pairs`)."""
+        kinds = [
+            [
+                self.passed[:, i] == 0,
+                self.passed[:, i] == 1,
+                np.broadcast_to(self.stopped[:, [i]], self.passed[:, i].shape),
+            ]
+            for i in (a, b)
+        ]
+        return np.array([[(x & y).sum(axis=0) for y in kinds[1]] for x in kinds[0]], dtype=float)
 
 
-def rate_of(count: Any, known: Any) -> Floats:
-    """count / known; NaN where nothing is known."""
-    known = np.asarray(known, dtype=float)
-    rate = np.asarray(count, dtype=float) / np.maximum(known, 1)
-    return np.where(known > 0, rate, np.nan)
-
-
-def paired_difference(both: Any, only_a: Any, only_b: Any, neither: Any) -> tuple[Floats, Floats, Floats]:
-    """Success rate of B minus that of A on the same blocks, with its 95% interval.
-
-    Newcombe 1998, Statistics in Medicine 17:2635-2650, method 10: the two Wilson intervals squared and added,
-    with the correlation phi of the pairs, its numerator corrected for continuity. NaN where there are no
-    pairs.
-    """
-    a, b, c, d = (np.asarray(x, dtype=float) for x in (both, only_b, only_a, neither))
-    n = a + b + c + d
-    p_b, p_a = rate_of(a + b, n), rate_of(a + c, n)
-    (low_b, high_b), (low_a, high_a) = wilson(a + b, n), wilson(a + c, n)
-    numerator = a * d - b * c
-    numerator = np.where(numerator > 0, np.maximum(numerator - n / 2, 0), numerator)
-    margins = np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
-    phi = np.where(margins > 0, numerator / np.where(margins > 0, margins, 1), 0.0)
-
-    def reach(x: Floats, y: Floats) -> Floats:
-        return np.sqrt(np.maximum(x**2 - 2 * phi * x * y + y**2, 0))
-
-    difference = p_b - p_a
-    low = difference - reach(p_b - low_b, high_a - p_a)
-    return difference, low, difference + reach(high_b - p_b, p_a - low_a)
+def outcomes_of(trials: pd.DataFrame, thresholds: Sequence[float], score: str) -> Outcomes:
+    """The outcomes of every block at each threshold, and what the audits of each arm say."""
+    passed, blocks = _cube(trials, success(trials, thresholds, score))
+    raw, _ = _cube(trials, raw_success(trials, thresholds, score))
+    marks, _ = _cube(trials, np.stack([stopped(trials), audited(trials)], axis=1).astype(float))
+    was_stopped, was_audited = marks[..., 0] == 1, marks[..., 1] == 1
+    audits = tuple(
+        Audit(
+            stopped=was_stopped[:, i].sum(),
+            audited=(~np.isnan(passed[was_audited[:, i], i])).sum(axis=0),
+            passed=np.nansum(passed[was_audited[:, i], i], axis=0),
+            guess=np.nan_to_num(rate_of(np.nansum(raw[was_stopped[:, i], i], axis=0), was_stopped[:, i].sum())),
+        )
+        for i in range(passed.shape[1])
+    )
+    return Outcomes(passed=passed, stopped=was_stopped, audits=audits, blocks=blocks)
 
 
 def outcome_table(
@@ -124,14 +157,16 @@ def outcome_table(
 ) -> pd.DataFrame:
     """A row per pair of arms (a before b in `arms`) and threshold.
 
-    `only_a`, `only_b`, `both`, `neither`, `unknown` count blocks and add up to `planned`; `rate_x` is the
-    success rate of arm x over its known trials with Wilson's interval, `worst_x`/`best_x` the rate over all
-    planned if every unknown trial failed/succeeded; `difference` is rate b - rate a over complete blocks with
-    Newcombe's paired interval, `difference_worst`/`difference_best` its bounds; `p_value` is McNemar's exact
-    test, `p_holm` corrected over the thresholds of the pair; `close_x` counts trials that are too close to
-    call: the threshold lies between the score's own `_low` and `_high`.
+    `only_a`, `only_b`, `both`, `neither`, `unknown` count blocks and add up to `planned`; of `stopped` blocks the
+    outcome is estimated, so that the first four need not be whole. `rate_x` is the success rate of arm x without its
+    unknown trials, corrected by the audit, with its interval (Wilson's if no trial was stopped); `raw_x` the rate
+    that counts stopped trials by the score they had then, `worst_x`/`best_x` the rate over all planned if every
+    stopped or unknown trial failed/succeeded; `difference` is rate b - rate a over blocks without an unknown trial
+    with its paired interval (Newcombe's if no trial was stopped), `difference_worst`/`difference_best` its bounds;
+    `p_value` is `intervals.difference_p_value`, `p_holm` corrected over the thresholds of the pair; `close_x` counts
+    trials that are too close to call: the threshold lies between the score's own `_low` and `_high`.
     """
-    cube, _ = _cube(trials, success(trials, thresholds, score))
+    found = outcomes_of(trials, thresholds, score)
     close, _ = _cube(trials, _too_close(trials, thresholds, score))
     names = arms_of(trials)
     for arm in arms or ():
@@ -139,7 +174,7 @@ def outcome_table(
             raise misspelt("arm", arm, names)
     pairs = combinations(arms or names, 2)
     tables = [
-        _pair_table(name_a, name_b, thresholds, cube[:, [i, j]]).assign(
+        _pair_table(name_a, name_b, thresholds, found, i, j).assign(
             close_a=np.nansum(close[:, i], axis=0).astype(int),
             close_b=np.nansum(close[:, j], axis=0).astype(int),
         )
@@ -157,49 +192,63 @@ def _too_close(trials: pd.DataFrame, thresholds: Sequence[float], score: str) ->
     return ((low < np.asarray(thresholds)) & (np.asarray(thresholds) < high)).astype(float)
 
 
-def _pair_table(arm_a: str, arm_b: str, thresholds: Sequence[float], cube: Floats) -> pd.DataFrame:
-    a, b = cube[:, 0], cube[:, 1]
-    count = {
-        "only_a": ((a == 1) & (b == 0)).sum(axis=0),
-        "only_b": ((a == 0) & (b == 1)).sum(axis=0),
-        "both": ((a == 1) & (b == 1)).sum(axis=0),
-        "neither": ((a == 0) & (b == 0)).sum(axis=0),
-        "unknown": (np.isnan(a) | np.isnan(b)).sum(axis=0),
-    }
+def _pair_table(arm_a: str, arm_b: str, thresholds: Sequence[float], found: Outcomes, i: int, j: int) -> pd.DataFrame:
+    joint, (a, b) = found.joint(i, j), (found.audits[i], found.audits[j])
+    told = joint.sum(axis=(0, 1))
+    both, only_a, only_b, neither = intervals.expected_pairs(joint, a.share, b.share)
+    num = len(found.blocks)
+    count = {"only_a": only_a, "only_b": only_b, "both": both, "neither": neither, "unknown": num - told}
     table = pd.DataFrame({"arm_a": arm_a, "arm_b": arm_b, "threshold": list(thresholds), **count})
-    table["planned"] = len(cube)
-    assert (table[list(count)].sum(axis=1) == len(cube)).all(), "the outcomes do not add up"
-    for name, values in (("a", a), ("b", b)):
-        table = table.assign(**_arm_columns(name, values))
-    difference, low, high = paired_difference(*(count[k] for k in ("both", "only_a", "only_b", "neither")))
-    p_values = [
-        float(mcnemar([[both, a_only], [b_only, none]], exact=True).pvalue)
-        for both, a_only, b_only, none in zip(*(count[k] for k in ("both", "only_a", "only_b", "neither")), strict=True)
-    ]
-    return table.assign(
+    assert np.allclose(table[list(count)].sum(axis=1), num), "the outcomes do not add up"
+    table = table.assign(planned=num, stopped=(told - joint[:2, :2].sum(axis=(0, 1))).astype(int))
+    for name, arm in (("a", i), ("b", j)):
+        table = table.assign(**{f"{column}_{name}": value for column, value in _arm_columns(found, arm).items()})
+    difference, low, high = intervals.corrected_difference(joint, a, b)
+    p_values = intervals.difference_p_value(joint, a, b)
+    return table.rename(columns={f"rate_{end}_{x}": f"rate_{x}_{end}" for x in "ab" for end in ("low", "high")}).assign(
+        unknown=table["unknown"].astype(int),
         difference=difference,
         difference_low=low,
         difference_high=high,
         difference_worst=table["worst_b"] - table["best_a"],
         difference_best=table["best_b"] - table["worst_a"],
         p_value=p_values,
-        p_holm=holm(p_values),
+        p_holm=holm(p_values.tolist()),
     )
 
 
-def _arm_columns(name: str, values: Floats) -> dict[str, Any]:
-    known, passed = (~np.isnan(values)).sum(axis=0), np.nansum(values, axis=0)
-    low, high = wilson(passed, known)
-    lost = len(values) - known
+def _arm_columns(found: Outcomes, arm: int) -> dict[str, Any]:
+    """What a table says of one arm at each threshold."""
+    passed, known, audit = found.num_passed(arm), found.num_known(arm), found.audits[arm]
+    rate, low, high = found.rates[arm]
+    planned = np.full_like(known, len(found.blocks))
     return {
-        f"success_{name}": passed.astype(int),
-        f"known_{name}": known,
-        f"rate_{name}": rate_of(passed, known),
-        f"rate_{name}_low": low,
-        f"rate_{name}_high": high,
-        f"worst_{name}": rate_of(passed, np.full_like(known, len(values))),
-        f"best_{name}": rate_of(passed + lost, np.full_like(known, len(values))),
+        "success": passed + audit.stopped * audit.share,
+        "known": known,
+        "stopped": int(audit.stopped),
+        "audited": audit.audited,
+        "audited_passed": audit.passed.astype(int),
+        "rate": rate,
+        "rate_low": low,
+        "rate_high": high,
+        "raw": rate_of(passed + audit.stopped * audit.guess, known + audit.stopped),
+        "worst": rate_of(passed, planned),
+        "best": rate_of(passed + planned - known, planned),
     }
+
+
+def success_rates(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inception_score") -> pd.DataFrame:
+    """A row per arm and threshold.
+
+    Columns arm, threshold, success, known, stopped, audited, audited_passed, rate, rate_low, rate_high, raw, worst,
+    best as in `outcome_table`; `audited` counts the flagged trials that ran to their ends.
+    """
+    found = outcomes_of(trials, thresholds, score)
+    tables = [
+        pd.DataFrame({"arm": arm, "threshold": list(thresholds), **_arm_columns(found, i)})
+        for i, arm in enumerate(arms_of(trials))
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm", "threshold", "rate"])
 
 
 def holm(p_values: Sequence[float]) -> Floats:
@@ -218,48 +267,65 @@ def survival(
     resamples: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Columns arm, threshold, rate, low, high, worst, best, known.
+    """Columns arm, threshold, rate, low, high, worst, best, known, stopped.
 
     The share of trials whose score is above each value.
 
     The grid is `thresholds` and 100 steps over the observed scores. The band is simultaneous over the grid:
-    whole cells are resampled, and its half-width is the 95% quantile of the largest deviation; it is never
-    narrower than Wilson's pointwise interval, because a bootstrap of equal outcomes has no width.
+    whole cells are resampled and the share of the stopped trials is drawn from what the audit says of it, and its
+    half-width is the 95% quantile of the largest deviation; it is never narrower than the pointwise interval of
+    `outcome_table`, because a bootstrap of equal outcomes has no width.
     """
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
     seen = values[np.isfinite(values)]
     steps = np.linspace(seen.min(), seen.max(), 101) if len(seen) else np.array([])
     grid = np.unique(np.concatenate([np.asarray(thresholds, dtype=float), steps])).tolist()
-    cube, blocks = _cube(trials, success(trials, grid, score))
-    width = _band_width(cube, blocks["cell"].factorize()[0], resamples, np.random.default_rng(seed))
+    found = outcomes_of(trials, grid, score)
+    width = _band_width(found, resamples, np.random.default_rng(seed))
     tables = []
     for i, arm in enumerate(arms_of(trials)):
-        column = _arm_columns("x", cube[:, i])
-        low, high = (column[f"rate_x_{side}"] for side in ("low", "high"))
-        frame = pd.DataFrame({"arm": arm, "threshold": grid, "rate": column["rate_x"]})
-        frame["low"] = np.fmin(low, np.clip(column["rate_x"] - width[i], 0, 1))
-        frame["high"] = np.fmax(high, np.clip(column["rate_x"] + width[i], 0, 1))
-        tables.append(frame.assign(worst=column["worst_x"], best=column["best_x"], known=column["known_x"]))
+        column = _arm_columns(found, i)
+        frame = pd.DataFrame({"arm": arm, "threshold": grid, "rate": column["rate"]})
+        frame["low"] = np.fmin(column["rate_low"], np.clip(column["rate"] - width[i], 0, 1))
+        frame["high"] = np.fmax(column["rate_high"], np.clip(column["rate"] + width[i], 0, 1))
+        tables.append(frame.assign(**{name: column[name] for name in ("worst", "best", "known", "stopped")}))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _resampled_rates(
-    cube: Floats, cell: NDArray[np.intp], resamples: int, rng: np.random.Generator
-) -> Iterator[Floats]:
-    """For each arm in turn the rates [resample, column] when whole cells are drawn with replacement."""
+def _resampled_rates(found: Outcomes, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """For each arm in turn the rates [resample, column] when whole cells are drawn with replacement.
+
+    The share of the stopped trials is drawn with them, from Jeffreys' posterior given the audit, the same quantile at
+    every threshold.
+    """
+    cell = found.blocks["cell"].factorize()[0]
     cells = int(cell.max()) + 1 if len(cell) else 0
     weights = rng.multinomial(cells, np.full(cells, 1 / cells), size=resamples).astype(float) if cells else None
-    for i in range(cube.shape[1]):
-        passed, known = np.zeros((cells, cube.shape[2])), np.zeros((cells, cube.shape[2]))
-        np.add.at(passed, cell, np.nan_to_num(cube[:, i]))
-        np.add.at(known, cell, (~np.isnan(cube[:, i])).astype(float))
-        yield np.zeros((0, cube.shape[2])) if weights is None else rate_of(weights @ passed, weights @ known)
+    for i, audit in enumerate(found.audits):
+        passed, known = np.zeros((2, cells, found.passed.shape[2]))
+        num_stopped = np.zeros(cells)
+        np.add.at(passed, cell, np.nan_to_num(found.passed[:, i]))
+        np.add.at(known, cell, (~np.isnan(found.passed[:, i])).astype(float))
+        np.add.at(num_stopped, cell, found.stopped[:, i].astype(float))
+        if weights is None:
+            yield np.zeros((0, found.passed.shape[2]))
+        elif not audit.stopped:
+            yield rate_of(weights @ passed, weights @ known)
+        else:
+            missing = (weights @ num_stopped)[:, None]
+            share = _drawn_share(audit, rng.random(resamples))
+            yield rate_of(weights @ passed + missing * share, weights @ known + missing)
 
 
-def _band_width(cube: Floats, cell: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> list[float]:
+def _drawn_share(audit: Audit, quantile: Floats) -> Floats:
+    """[quantile, threshold]: quantiles of the share of the stopped trials that would have succeeded."""
+    told, column = np.unique(np.stack([audit.passed, audit.audited - audit.passed]), axis=1, return_inverse=True)
+    return stats.beta.ppf(quantile[:, None], told[0] + 0.5, told[1] + 0.5)[:, column.ravel()]
+
+
+def _band_width(found: Outcomes, resamples: int, rng: np.random.Generator) -> list[float]:
     widths = []
-    for i, rates in enumerate(_resampled_rates(cube, cell, resamples, rng)):
-        centre = rate_of(np.nansum(cube[:, i], axis=0), (~np.isnan(cube[:, i])).sum(axis=0))
+    for (centre, _, _), rates in zip(found.rates, _resampled_rates(found, resamples, rng), strict=True):
         furthest = np.max(np.abs(np.nan_to_num(rates - centre)), axis=1, initial=0)
         widths.append(float(np.quantile(furthest, 0.95)) if len(furthest) else 1.0)
     return widths
@@ -276,14 +342,15 @@ def ranking(
 
     Columns arm, mean_rate, low, high, rank, rank_low, rank_high.
 
-    Intervals come from resampling whole cells, the same ones for every arm, so the pairing is kept.
+    Intervals come from resampling whole cells, the same ones for every arm, so the pairing is kept, and from drawing
+    the share of each arm's stopped trials from what the audit says of it.
     """
-    cube, blocks = _cube(trials, success(trials, thresholds, score))
-    draws = _resampled_rates(cube, blocks["cell"].factorize()[0], resamples, np.random.default_rng(seed))
+    found = outcomes_of(trials, thresholds, score)
+    draws = _resampled_rates(found, resamples, np.random.default_rng(seed))
     means = np.stack([np.nan_to_num(rates).mean(axis=1) for rates in draws])
     ranks = stats.rankdata(-means, axis=0, method="average")
-    known = np.maximum((~np.isnan(cube)).sum(axis=0), 1)
-    frame = pd.DataFrame({"arm": arms_of(trials), "mean_rate": (np.nansum(cube, axis=0) / known).mean(axis=1)})
+    rates = np.array([np.nan_to_num(rate).mean() for rate, _, _ in found.rates])
+    frame = pd.DataFrame({"arm": arms_of(trials), "mean_rate": rates})
     frame["low"], frame["high"] = np.quantile(means, [0.025, 0.975], axis=1)
     frame["rank"] = stats.rankdata(-frame["mean_rate"], method="average")
     frame["rank_low"], frame["rank_high"] = np.quantile(ranks, [0.025, 0.975], axis=1)

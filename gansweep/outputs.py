@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Output(NamedTuple):
     labels: Tensor | None = None
     given: tuple[Tensor, ...] = ()
 
-    def float(self) -> Output:
-        """Everything that the network computed in fp32, whatever it was computed in."""
+    def precise(self) -> Output:
+        """Everything that the network computed in fp32, whatever it was computed in; in float64 where it was that."""
         return self._replace(
-            score=None if self.score is None else self.score.float(),
-            classes=None if self.classes is None else self.classes.float(),
-            codes=tuple(code.float() for code in self.codes),
-            features=None if self.features is None else self.features.float(),
+            score=None if self.score is None else precise(self.score),
+            classes=None if self.classes is None else precise(self.classes),
+            codes=tuple(precise(code) for code in self.codes),
+            features=None if self.features is None else precise(self.features),
         )
 
     def detach(self) -> Output:
@@ -58,3 +59,25 @@ class Output(NamedTuple):
             codes=tuple(code.detach() for code in self.codes),
             features=None if self.features is None else self.features.detach(),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Output]) -> Output:
+        """What was said of the parts of a batch, in their order, as of the whole."""
+        if len(parts) == 1:
+            return parts[0]
+        score, classes, codes, features, labels, given = zip(*parts, strict=True)
+        return cls(_rows(score), _rows(classes), _columns(codes), _rows(features), _rows(labels), _columns(given))
+
+
+def precise(x: Tensor) -> Tensor:
+    """`x` in fp32, unless it is in float64."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _rows(parts: Sequence[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
+
+
+def _columns(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))

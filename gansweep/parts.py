@@ -45,19 +45,32 @@ def above(owner: object, **bounds: float) -> None:
             raise _not_a_number(owner, field, f"> {bound}")
 
 
-def _is_whole(owner: object, field: str) -> bool:
-    """Whether the field is declared as a whole number."""
-    kinds = {f.name: f.type for f in dataclasses.fields(owner)}  # type: ignore[arg-type]
-    return kinds[field] in (int, "int", "int | None")
+# asked for each of many thousand trials, and dataclasses.fields looks anew each time
+_NAMES: dict[type, tuple[str, ...]] = {}
+_WHOLE: dict[type, frozenset[str]] = {}
+
+
+def _field_names(cls: type) -> tuple[str, ...]:
+    if cls not in _NAMES:
+        _NAMES[cls] = tuple(f.name for f in dataclasses.fields(cls))
+    return _NAMES[cls]
+
+
+def _whole_fields(cls: type) -> frozenset[str]:
+    """The fields that are declared as whole numbers."""
+    if cls not in _WHOLE:
+        _WHOLE[cls] = frozenset(f.name for f in dataclasses.fields(cls) if f.type in (int, "int", "int | None"))
+    return _WHOLE[cls]
 
 
 def _is_number(owner: object, field: str) -> bool:
     value = getattr(owner, field)
-    return isinstance(value, int if _is_whole(owner, field) else int | float) and not isinstance(value, bool)
+    kinds = (int,) if field in _whole_fields(type(owner)) else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _not_a_number(owner: object, field: str, bound: str) -> ValueError:
-    kind = "whole number" if _is_whole(owner, field) else "number"
+    kind = "whole number" if field in _whole_fields(type(owner)) else "number"
     return ValueError(f"{type(owner).__name__}.{field} = {getattr(owner, field)!r} must be a {kind} {bound}")
 
 
@@ -66,20 +79,20 @@ def part(cls: type[T]) -> type[T]:
     """Make `cls` a part."""
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     built_init = cls.__init__
+    names = _field_names(cls)
+    needed = [
+        f.name
+        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
 
     def __init__(self: Any, *args: Any, **fields: Any) -> None:
-        names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in fields:
             if name not in names:
                 raise misspelt(f"field of {cls.__name__}", name, names)
         if args:
             raise ValueError(f"{cls.__name__} takes its fields by name: {', '.join(names)}")
-        missing = [
-            f.name
-            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-            if f.name not in fields and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        ]
-        if missing:
+        if missing := [name for name in needed if name not in fields]:
             raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
         built_init(self, **fields)
 
@@ -89,20 +102,20 @@ def part(cls: type[T]) -> type[T]:
 
 def is_part(value: object) -> bool:
     """Whether `value` is a part (an instance, not the class)."""
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return hasattr(type(value), "__dataclass_fields__")
 
 
 def describe(value: Any) -> Any:
     """`value` as plain JSON: a part becomes its fields plus its class name under `part`."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
     if is_part(value):
-        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {name: describe(getattr(value, name)) for name in _field_names(type(value))}
         return {"part": type(value).__name__, **fields}
     if isinstance(value, Mapping):
         return {str(k): describe(v) for k, v in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         return [describe(v) for v in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     raise ValueError(f"{value!r} cannot be recorded: use a part, a number, a string, a list or None")
 
 
@@ -140,7 +153,7 @@ def override(value: T, changes: Mapping[str, Any]) -> T:
         return value
     if not is_part(value):
         raise ValueError(f"{next(iter(changes))!r} cannot be set on {value!r}, which has no fields")
-    names = [f.name for f in dataclasses.fields(value)]  # type: ignore[arg-type]
+    names = _field_names(type(value))
     whole: dict[str, Any] = {}
     inner: dict[str, dict[str, Any]] = {}
     for path, new in changes.items():

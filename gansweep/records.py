@@ -4,12 +4,15 @@ A study is an MLflow experiment, each launch of it at one size (a *run* of the s
 card as `plan.json`, and a trial a child run tagged `gansweep.trial_id`. Every value that is not finite becomes a tag,
 because the store would turn it into a number.
 
-**trials**, a row per planned trial in the plan's order: trial (id), study, cell, arm, seed, position; a column per
-factor, named by its path; status, failure (why, if status is failed: crashed, oom, lost), verdict,
-verdict_step, evidence, decision, decision_rule, decision_step; the scores (see below); events (what every rule said on
-the way, as JSON: a list of step, until, rule, verdict, evidence; of more than twenty the first and the last ten); step
-and images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, fingerprint_data, fingerprint_latent,
-fingerprint_init, device, started_at, ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
+**trials**, a row per planned trial in the plan's order: trial (id; one whose candidate a tuning study has not asked for
+yet begins with `undrawn-`), study, cell, arm, seed, position; a column per factor, named by its path, NaN where the
+cell does not draw it; status, failure (why, if status is failed: crashed, oom, hung, lost), verdict, verdict_step,
+evidence, decision, decision_rule, decision_step; the scores (see below); events (what every rule said on the way, as
+JSON: a list of step, until, rule, verdict, evidence; of more than twenty the first and the last ten); step and
+images_seen (last), train_seconds, evaluate_seconds, record_seconds, attempts, losses (how many workers the trial lost,
+by kind, as JSON: lost, hung, oom, preempted), fingerprint_data, fingerprint_latent, fingerprint_init, device,
+micro_batch (the most examples computed at once, where memory was too short for the whole batch; else NaN), started_at,
+ended_at (UTC), error (the end of the traceback of a failed trial), run_id.
 
 The scores are the columns of the study's metrics at the last evaluation (NaN without one), such as inception_score and
 inception_score_std; for each metric its course (see `trajectory`): inception_score_best and inception_score_best_step,
@@ -27,17 +30,21 @@ loss_supervised), and with `Study.traces = "layers"` gradient_norm_ROLE/LAYER. A
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-import socket
+import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gansweep.tracking import address, check_reachable, connect, engine
+
+RUNS_AT_ONCE, VALUES_AT_ONCE, READERS = 100, 25_000, 4  # of a server: what it allows in one request
 OUTCOME_COLUMNS = [
     "status",
     "failure",
@@ -54,10 +61,12 @@ OUTCOME_COLUMNS = [
     "evaluate_seconds",
     "record_seconds",
     "attempts",
+    "losses",
     "fingerprint_data",
     "fingerprint_latent",
     "fingerprint_init",
     "device",
+    "micro_batch",
     "started_at",
     "ended_at",
     "error",
@@ -78,10 +87,6 @@ STEP_COLUMNS = [
     "lipschitz_mean",
     "lipschitz_max",
 ]
-
-
-class TrackingUnreachable(ValueError):
-    """The tracking server does not answer."""
 
 
 @dataclass(frozen=True)
@@ -105,38 +110,17 @@ def default_uri(home: Path) -> str:
     return f"sqlite:///{home.resolve() / 'mlflow.db'}"
 
 
-def quiet_mlflow() -> None:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-
-def check_reachable(uri: str) -> None:
-    """Raise `TrackingUnreachable` in a few seconds if nothing listens where a server's URI points."""
-    parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        try:
-            socket.create_connection(
-                (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
-            ).close()
-        except OSError as error:
-            raise TrackingUnreachable(f"tracking server {uri} does not answer: {error}") from error
-    elif parts.scheme != "sqlite":
-        raise ValueError(f"tracking URI {uri!r} must start with sqlite:///, http:// or https://")
-
-
 # --- reading: plain SQL where the store is a database, the client where it is a server
 
 
 def runs(uri: str, study: str) -> list[str]:
     """The recorded runs of a study, the last started first."""
-    return [tags["gansweep.run"] for _, tags, _ in _source(uri).parents() if tags["gansweep.study"] == study]
+    return [tags["gansweep.run"] for _, tags, _ in source(uri).parents() if tags["gansweep.study"] == study]
 
 
 def parent_runs(uri: str) -> dict[str, str]:
     """The MLflow run of each recorded run of a study, by its name, the last launched first and of two alike."""
-    return _named(_source(uri).parents())
+    return _named(source(uri).parents())
 
 
 def _named(parents: Iterable[tuple[str, dict[str, str], int]]) -> dict[str, str]:
@@ -150,14 +134,15 @@ def read(uri: str, run: str) -> Results:
     """One run of a study; a name that was never recorded is a `ValueError` with the nearest one."""
     from gansweep.parts import misspelt
 
-    source = _source(uri)
-    parents = _named(source.parents())
+    store = source(uri)
+    parents = _named(store.parents())
     if run not in parents:
         raise misspelt("recorded run", run, parents or ["(nothing is recorded here yet)"])
-    plan = json.loads(source.artifact(parents[run], "plan.json") or b"{}")
+    plan = json.loads(store.artifact(parents[run], "plan.json") or b"{}")
     if "protocols" not in plan:
         raise ValueError(f"run {run!r} was recorded by an older gansweep, which this one does not read: launch it anew")
-    tags = source.child_tags(parents[run])
+    tags = store.child_tags(parents[run])
+    plan["trials"] = _asked(plan["trials"], tags.values())
     planned = {trial["trial"] for trial in plan["trials"]}
     tags = {run_id: one for run_id, one in tags.items() if one["gansweep.trial_id"] in planned}
     ids = {run_id: one["gansweep.trial_id"] for run_id, one in tags.items()}
@@ -165,9 +150,19 @@ def read(uri: str, run: str) -> Results:
     run_ids = {trial: run_id for run_id, trial in ids.items()}
 
     def samples(trial: str) -> bytes | None:
-        return source.artifact(run_ids[trial], "samples.png") if trial in run_ids else None
+        return store.artifact(run_ids[trial], "samples.png") if trial in run_ids else None
 
-    return Results(plan, trials, _steps(plan, source.metrics(parents[run]), ids, trials), samples)
+    return Results(plan, trials, _steps(plan, store.metrics(parents[run]), ids, trials), samples)
+
+
+def _asked(planned: list[dict[str, Any]], recorded: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The planned trials, with what a tuning study found out on its way: ids, factors and seeds, by the position."""
+    known = {int(tags["gansweep.position"]): tags for tags in recorded if "gansweep.factors" in tags}
+    for slot in planned:
+        if (tags := known.get(slot["position"])) is not None:
+            slot["trial"], slot["seed"] = tags["gansweep.trial_id"], int(tags["gansweep.seed"])
+            slot["factors"] = json.loads(tags["gansweep.factors"])
+    return planned
 
 
 def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[str, str]]]) -> pd.DataFrame:
@@ -186,7 +181,8 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
             row["status"] = "running"
             ended = tags.get("gansweep.status") != "running"
             row |= json.loads(tags["gansweep.outcome"]) if ended and "gansweep.outcome" in tags else {}
-            row["events"] = row["events"] if row["events"] is None else json.dumps(row["events"])
+            for name in ("events", "losses"):
+                row[name] = row[name] if row[name] is None else json.dumps(row[name])
         rows.append(row)
     named = ["trial", "study", "cell", "arm", "seed", "position"]
     columns = [*named, *plan["factors"], *scores, *protocols, *OUTCOME_COLUMNS, "run_id"]
@@ -194,7 +190,7 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
     for name in ("started_at", "ended_at"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
     numeric = [c for c in OUTCOME_COLUMNS if c.endswith(("_step", "_seconds"))]
-    for name in (*scores, *numeric, "step", "images_seen", "attempts"):
+    for name in (*scores, *numeric, "step", "images_seen", "attempts", "micro_batch"):
         frame[name] = pd.to_numeric(frame[name])
     return frame
 
@@ -221,15 +217,14 @@ class _Database:
     """An MLflow store read by SQL: thousands of runs in a second, and no import of mlflow."""
 
     def __init__(self, uri: str) -> None:
-        import sqlalchemy
-
         if uri.startswith("sqlite:///"):
             path = Path(uri.removeprefix("sqlite:///"))
             if not path.exists():
                 raise ValueError(f"nothing is recorded yet: {path} does not exist")
             uri = f"sqlite:///file:{path}?mode=ro&uri=true"
-        self.uri = uri
-        self.engine = sqlalchemy.create_engine(uri)
+        else:
+            check_reachable(uri)
+        self.engine = engine(uri)
 
     def _query(self, sql: str, **values: Any) -> pd.DataFrame:
         import sqlalchemy
@@ -249,7 +244,29 @@ class _Database:
         ]
         return _last_launched_first(found)
 
-    _CHILDREN = " JOIN tags p ON p.run_uuid = {}.run_uuid AND p.key = 'mlflow.parentRunId' AND p.value = :parent"
+    _CHILDREN = (
+        " JOIN tags p ON p.run_uuid = {0}.run_uuid AND p.key = 'mlflow.parentRunId' AND p.value = :parent"
+        " JOIN runs r ON r.run_uuid = {0}.run_uuid AND r.lifecycle_stage = 'active'"
+    )
+
+    def children(self, parent: str) -> dict[str, dict[str, bool]]:
+        """The runs of each trial, and whether their end is recorded."""
+        rows = self._query(
+            "SELECT t.value AS trial, t.run_uuid AS run, r.status, e.value AS ended FROM tags t"
+            + self._CHILDREN.format("t")
+            + " LEFT JOIN tags e ON e.run_uuid = t.run_uuid AND e.key = 'gansweep.ended'"
+            " WHERE t.key = 'gansweep.trial_id'",
+            parent=parent,
+        )
+        found: dict[str, dict[str, bool]] = {}
+        for trial, run, status, ended in rows.itertuples(index=False):
+            found.setdefault(trial, {})[run] = ended == "true" and status != "RUNNING"
+        return found
+
+    def num_reports(self, run: str) -> int:
+        """How many reports of a trial a run holds."""
+        sql = "SELECT count(*) AS number FROM metrics WHERE run_uuid = :run AND key = 'images_seen'"
+        return int(self._query(sql, run=run)["number"].iloc[0])
 
     def child_tags(self, parent: str) -> dict[str, dict[str, str]]:
         sql = "SELECT t.run_uuid, t.key, t.value FROM tags t" + self._CHILDREN.format("t")
@@ -268,18 +285,20 @@ class _Database:
         if where.startswith("file:"):
             path = Path(urllib.parse.unquote(urllib.parse.urlsplit(where).path)) / name
             return path.read_bytes() if path.exists() else None
-        return _download(f"{where}/{name}")
+        if where.startswith("mlflow-artifacts:"):
+            raise ValueError(f"the files of run {run} are kept by its tracking server: give that as --tracking-uri")
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        repository = get_artifact_repository(where)
+        return _downloaded(name, repository.list_artifacts(), repository.download_artifacts)
 
 
 class _Server:
     """An MLflow server read through its client."""
 
     def __init__(self, uri: str) -> None:
-        quiet_mlflow()
-        check_reachable(uri)
-        from mlflow import MlflowClient
-
-        self.client = MlflowClient(tracking_uri=uri)
+        self.uri = uri
+        self.client = connect(uri)
 
     def _search(self, where: str) -> Iterable[Any]:
         experiments = [e.experiment_id for e in self.client.search_experiments()]
@@ -295,34 +314,65 @@ class _Server:
         rows = [(run.info.run_id, dict(run.data.tags), int(run.info.start_time)) for run in found]
         return _last_launched_first(rows)
 
+    def children(self, parent: str) -> dict[str, dict[str, bool]]:
+        """The runs of each trial, and whether their end is recorded."""
+        found: dict[str, dict[str, bool]] = {}
+        for run in self._search(f"tags.`mlflow.parentRunId` = '{parent}'"):
+            ended = run.data.tags.get("gansweep.ended") == "true" and run.info.status != "RUNNING"
+            found.setdefault(run.data.tags["gansweep.trial_id"], {})[run.info.run_id] = ended
+        return found
+
+    def num_reports(self, run: str) -> int:
+        """How many reports of a trial a run holds."""
+        return len(self.client.get_metric_history(run, "images_seen"))
+
     def child_tags(self, parent: str) -> dict[str, dict[str, str]]:
         found = self._search(f"tags.`mlflow.parentRunId` = '{parent}'")
         return {run.info.run_id: dict(run.data.tags) for run in found}
 
     def metrics(self, parent: str) -> pd.DataFrame:
-        rows = [
-            (run.info.run_id, key, metric.step, metric.value)
-            for run in self._search(f"tags.`mlflow.parentRunId` = '{parent}'")
-            for key in run.data.metrics
-            for metric in self.client.get_metric_history(run.info.run_id, key)
+        runs: dict[str, list[str]] = {}
+        for run in self._search(f"tags.`mlflow.parentRunId` = '{parent}'"):
+            for key in run.data.metrics:
+                runs.setdefault(key, []).append(run.info.run_id)
+        asked = [
+            (key, ids[n : n + RUNS_AT_ONCE]) for key, ids in runs.items() for n in range(0, len(ids), RUNS_AT_ONCE)
         ]
+        with ThreadPoolExecutor(READERS) as pool:
+            rows = [row for found in pool.map(lambda one: self._histories(*one), asked) for row in found]
         return pd.DataFrame(rows, columns=["run_id", "key", "step", "value"])
 
+    def _histories(self, key: str, runs: list[str]) -> list[tuple[str, str, int, float]]:
+        """Every value of one metric of several runs, in the request by which MLflow's own pages read them.
+
+        Its Python client asks for one run at a time, which is for a run with more values than this request returns.
+        """
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request_safe
+
+        if len(runs) == 1:
+            return [(runs[0], key, one.step, one.value) for one in self.client.get_metric_history(runs[0], key)]
+        ask = {"run_id": runs, "metric_key": key, "max_results": VALUES_AT_ONCE}
+        path = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+        answer = http_request_safe(get_default_host_creds(address(self.uri)), path, "GET", params=ask)
+        found = [(one["run_id"], key, int(one["step"]), float(one["value"])) for one in answer.json()["metrics"]]
+        if len(found) < VALUES_AT_ONCE:
+            return found
+        half = len(runs) // 2
+        return self._histories(key, runs[:half]) + self._histories(key, runs[half:])
+
     def artifact(self, run: str, name: str) -> bytes | None:
-        import tempfile
-
-        if name not in [file.path for file in self.client.list_artifacts(run)]:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run, name, folder)).read_bytes()
+        fetch = functools.partial(self.client.download_artifacts, run)
+        return _downloaded(name, self.client.list_artifacts(run), fetch)
 
 
-def _download(uri: str) -> bytes:
-    quiet_mlflow()
-    import mlflow
+def _downloaded(name: str, files: Iterable[Any], fetch: Callable[[str, str], str]) -> bytes | None:
+    if name not in [file.path for file in files]:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(fetch(name, folder)).read_bytes()
 
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)).read_bytes()
 
-
-def _source(uri: str) -> _Database | _Server:
+def source(uri: str) -> _Database | _Server:
+    """The store behind a URI, to read."""
     return _Server(uri) if uri.startswith(("http://", "https://")) else _Database(uri)

@@ -181,7 +181,18 @@ def counts_sentence(results: Results) -> str:
         told += f". The {missing} trials without an outcome count as unknown and widen the bounds"
     if without := _without_an_answer(results):
         told += f". {without} done trials that did not diverge have no {results.plan['score_label']}: unknown too"
-    return f"{told}." if missing or without else f"{told}. Every planned trial has an outcome."
+    if (stopped := _stopped(results)) and not results.plan.get("search", {}).get("sequential"):
+        told += f". A rule stopped {stopped} of the done trials on evidence: their successes are estimated by an audit"
+    told += "" if missing or without or stopped else ". Every planned trial has an outcome"
+    if parts := int(results.trials["micro_batch"].notna().sum()):
+        told += f". For want of memory {parts} computed their batches in parts, with the same updates but for rounding"
+    return f"{told}."
+
+
+def _stopped(results: Results) -> int:
+    from gansweep import analysis
+
+    return int(analysis.stopped(results.trials).sum())
 
 
 def _without_an_answer(results: Results) -> int:
@@ -200,6 +211,9 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
         cells = f"{repeats} cells that differ in their seeds only" if repeats > 1 else "One cell"
         return f"{cells} (seed {plan['seed']}), trained under {arms}."
     seeds = f", each with {repeats} seeds" if repeats > 1 else ""
+    if (search := plan.get("search", {})).get("sequential"):
+        asked = f"{plan['draws']} candidates{size}, asked for one after another by {search['by']} (seed {plan['seed']})"
+        return f"{asked}{seeds and f'{seeds} that all share'}, each trained under {arms}."
     return f"{plan['draws']} cells drawn{size} (seed {plan['seed']}){seeds}, each trained under {arms}."
 
 

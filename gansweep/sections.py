@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 NOT_ENDED = "Nothing to show yet: no trial has ended."
 NO_THRESHOLD = "Nothing to show: the study declares no threshold above which a trial succeeds."
 ONE_ARM = "Nothing to show: there is only one arm."
+TUNES = (
+    "Nothing to show: this study tunes. Its cells were chosen by the scores of earlier ones, and what fell behind was "
+    "stopped, so a success rate of these trials would be that of no set of cells."
+)
 
 
 def _nothing(title: str, why: str) -> Section:
@@ -39,6 +43,11 @@ def _not_ready(results: Results) -> str | None:
     except ValueError as error:
         return f"Nothing to show: {error}."
     return None
+
+
+def _counts_nothing(results: Results) -> str | None:
+    """Why no success can be counted yet, or ever; None if it can."""
+    return TUNES if results.plan.get("search", {}).get("sequential") else _not_ready(results)
 
 
 @part
@@ -59,7 +68,7 @@ class OutcomeTable:
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
-        if why := _not_ready(results):
+        if why := _counts_nothing(results):
             return _nothing(self.title, why)
         if not thresholds:
             return _nothing(self.title, NO_THRESHOLD)
@@ -70,9 +79,11 @@ class OutcomeTable:
         figures, tables = [], []
         text = [
             f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a diverged trial "
-            "fails everywhere; one that a rule stopped keeps the score it had then; a trial that has not ended, that "
-            "the machine lost, or that has no score though it did not diverge, is unknown.",
+            "fails everywhere; a trial that has not ended, that the machine lost, or that has no score though it did "
+            "not diverge, is unknown.",
         ]
+        if analysis.stopped(results.trials).any():
+            text.append(wording.STOPPED)
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
             text.append(wording.finding(pair, labels[a], labels[b]))
             beside = paper if paper and (paper.arm_a, paper.arm_b) == (a, b) else None
@@ -123,7 +134,7 @@ class Survival:
         from gansweep import analysis, figures
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _not_ready(results):
+        if why := _counts_nothing(results):
             return _nothing(self.title, why)
         if not _higher_is_better(plan):
             why = "lower is better here, and in the share above a value runs without a score would stand as good ones"
@@ -185,7 +196,7 @@ class FactorEffects:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _not_ready(results):
+        if why := _counts_nothing(results):
             return _nothing(self.title, why)
         if not plan["factors"]:
             return _nothing(self.title, "Nothing to show: the study draws no factor.")
@@ -200,6 +211,11 @@ class FactorEffects:
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
             "independently for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
             "Holm's correction over all factors and arms.",
+            *(
+                ["A trial that a rule stopped counts by the score it had then; these rates are not corrected."]
+                if analysis.stopped(results.trials).any()
+                else []
+            ),
         )
         drawn = figures.factor_dots(effects, list(labels), labels)
         caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
@@ -396,7 +412,7 @@ class Ranking:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _not_ready(results):
+        if why := _counts_nothing(results):
             return _nothing(self.title, why)
         if not plan["thresholds"]:
             return _nothing(self.title, NO_THRESHOLD)
@@ -416,40 +432,45 @@ class Ranking:
 
 @part
 class Audit:
-    """How often the pruning rules would have been wrong: audited trials that passed `threshold` after all.
+    """Whether pruning was fair: how often the rules were wrong, what they saved, and the rates without their bias.
 
-    The default is the study's lowest threshold; of those for an Inception Score the lowest above 1, the least there is.
-    Without any, the trials are counted and no rate is given.
+    The false-prune rate is that of audited trials whose score in the end exceeded `threshold`. The default is the
+    study's lowest threshold; of those for an Inception Score the lowest above 1, the least there is. Without any, the
+    trials are counted and no rate is given.
     """
 
     threshold: float | None = None
     title: str = "Was pruning fair?"
 
     def render(self, results: Results) -> Section:
-        """The false-prune rate of each rule among the audited trials."""
+        """The rules with their false-prune rates, then the success rates, raw and corrected."""
         from gansweep import analysis, wording
 
         plan, trials = results.plan, results.trials
+        if results.plan.get("search", {}).get("sequential"):
+            return _nothing(self.title, TUNES)
         declared = [t for t in plan["thresholds"] if t > 1 or plan["score"] != "inception_score"]
         threshold = self.threshold if self.threshold is not None else min(declared, default=None)
-        found = analysis.audit(trials, threshold, plan["score"]) if len(trials) else None
-        if found is None or not found[["pruned", "audited"]].to_numpy().any():
+        if not trials["decision"].isin(["pruned", "audited"]).any():
             return Section(title=self.title, text=("No trial was pruned.",))
-        shown, caption = found[["rule", "pruned", "audited"]], "Pruned and audited trials per rule"
-        told = (
-            "A trial that a rule stopped keeps the score it had then. A random share of the trials that a rule would "
-            "have stopped ran to the end instead"
-        )
-        if threshold is None:
+        steps, thresholds = _planned_steps(plan), tuple(plan["thresholds"])
+        found = analysis.audit(trials, results.steps, threshold, thresholds, plan["score"], steps)
+        text, tables = [wording.saved(found)], [wording.audit_text(found, threshold)]
+        if threshold is None and found["audited"].any():
             above = " above 1" if plan["thresholds"] else ""
-            told += f". The study declares no threshold{above}, so how often a rule would have been wrong is not said."
-        else:
-            told += f"; those whose score then exceeded {threshold:g} show how often the rule would have been wrong."
-            rates = [wording.with_interval(r["rate"], r["low"], r["high"]) for r in found.to_dict("records")]
-            shown = shown.assign(**{"audited and passed": found["passed"], "false-prune rate": rates})
-            caption += " (95% Wilson interval)"
-        table = Table(shown=shown, caption=f"{caption}.", numbers=found)
-        return Section(title=self.title, text=(told,), tables=(table,))
+            text.append(f"The study declares no threshold{above}, so how often a rule was wrong is not said.")
+        if analysis.stopped(trials).any():
+            text.append(wording.STOPPED)
+            if thresholds:
+                rates = analysis.success_rates(trials, thresholds, plan["score"])
+                tables.append(wording.corrected_text(rates, arm_labels(plan)))
+        return Section(title=self.title, text=tuple(text), tables=tuple(tables))
+
+
+def _planned_steps(plan: Mapping[str, Any]) -> dict[str, float]:
+    """The generator steps of a whole trial of each arm; NaN where cells differ in them."""
+    usual = float("nan") if "steps" in plan["factors"] else plan["baseline"].get("steps", float("nan"))
+    return {arm: float(told.get("changes", {}).get("steps", usual)) for arm, told in plan["arms"].items()}
 
 
 @part
@@ -518,6 +539,7 @@ def _pictures(results: Results, arm: str, label: str, number: int) -> list[Pictu
         if (png := results.samples(row["trial"])) is not None:
             where = "best" if place == 0 else "last" if place == len(ranked) - 1 else f"rank {place + 1}"
             told = f"{row[score]:.3g}" if row[score] == row[score] else "no score"
-            caption = f"{label}, {where} of {len(ranked)}: {told}, {row['verdict'] or 'no verdict'} ({row['cell']})"
+            verdict = row["verdict"] if isinstance(row["verdict"], str) else "no verdict"
+            caption = f"{label}, {where} of {len(ranked)}: {told}, {verdict} ({row['cell']})"
             found.append(Picture(png=png, caption=caption))
     return found

@@ -47,6 +47,7 @@ FAILURES = {
     "lost": "was lost with its worker",
     "hung": "hung and was stopped",
 }
+LOSSES = {"lost": "died", "hung": "hung", "oom": "were ended for want of memory", "preempted": "lost their machine"}
 HEALTHY_SCORE = "healthy"
 
 
@@ -287,8 +288,19 @@ def _sentences(plan: Mapping[str, Any], row: Mapping[str, Any], rank: int | None
         else:
             told.append(f"It exceeds no threshold; the lowest is {min(plan['thresholds']):g}.")
     if (row["attempts"] or 0) > 1:
-        told.append(f"It took {row['attempts']} attempts.")
+        told.append(f"It took {row['attempts']} attempts{_losses(row)}.")
+    if (parts := row.get("micro_batch")) is not None:
+        told.append(
+            f"Memory was too short for its whole batches: it computed them in parts of at most {parts:g} examples."
+        )
     return told
+
+
+def _losses(row: Mapping[str, Any]) -> str:
+    """What befell the workers of its attempts."""
+    lost = json.loads(row["losses"]) if row.get("losses") else {}
+    named = [f"{times} {LOSSES[kind]}" for kind, times in lost.items()]
+    return f"; of its workers {', '.join(named)}" if named else ""
 
 
 def _decided(row: Mapping[str, Any]) -> list[str]:

@@ -17,17 +17,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gansweep.parts import at_least, content_id, describe, misspelt, one_of, override, part
+from gansweep.goals import MEASURED
+from gansweep.parts import above, at_least, content_id, describe, misspelt, one_of, override, part
 from gansweep.randomness import derive_seed
-from gansweep.space import Space
+from gansweep.space import Either, Space, corners, factor_values, field_paths, fields_of, first_cell
+from gansweep.strategies import Grid, RandomSearch
 from gansweep.trial import TrialConfig
 
 Arms = dict[str, dict[str, Any]]
+UNDRAWN = "undrawn-"  # begins the placeholder of a trial whose candidate is not asked for yet
 
 
 @part
 class Preset:
-    """A size at which a study runs: changed fields, reduced spaces, number of draws, metrics and rules.
+    """A size at which a study runs: changed fields, reduced spaces, number of draws, metrics, rules and search.
 
     `description` is one sentence that the report prints; `space` replaces entries of the study's space, it adds none;
     `arms` changes further fields of the arms it names, beside what they set.
@@ -41,11 +44,34 @@ class Preset:
     repeats: int | None = None
     metrics: tuple[Any, ...] | None = None
     rules: tuple[Any, ...] | None = None
+    search: Any = None
 
     def __post_init__(self) -> None:
         for name in ("draws", "repeats"):
             if getattr(self, name) is not None:
                 at_least(self, **{name: 1})
+
+
+@part
+class Resources:
+    """What a trial of an arm takes of a machine. It decides where and when the trial runs, and changes no number.
+
+    `cpus` are kept for it, though it computes on one; `gpus` is a share of one in [0, 1], None for the launch's
+    `--gpus-per-trial`; `memory_gb` is kept for it, and not enforced.
+    """
+
+    cpus: float = 1
+    gpus: float | None = None
+    memory_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        above(self, cpus=0)
+        if self.gpus is not None:
+            at_least(self, gpus=0)
+            if self.gpus > 1:
+                raise ValueError(f"Resources.gpus = {self.gpus} must lie in [0, 1]: a trial trains on one device")
+        if self.memory_gb is not None:
+            above(self, memory_gb=0)
 
 
 @part
@@ -65,10 +91,21 @@ class Study:
     """What is asked, what is compared and what is drawn.
 
     `axes` maps an axis to its arms, and an arm to the fields it sets; several axes give the product of their arms.
-    `space` maps dotted fields to what is drawn for each of the `draws`; each is a cell `repeats` times, with a seed of
-    its own. `thresholds` are scores a success must exceed.
+    `space` maps dotted fields to what is drawn for each of the `draws`, and names in words to an `either`; each draw is
+    a cell `repeats` times, with a seed of its own. `thresholds` are scores a success must exceed.
     `traces` is "summary", or "layers" to record the gradient norm of every weight tensor at every report, too.
-    `audit_fraction` of the trials that a rule would prune run to the end, to measure how often the rule is wrong.
+    `audit_fraction` of the trials that a rule would prune on evidence run to the end, to measure how often the rule is
+    wrong and to correct the success rates; with 1 nothing is pruned on evidence.
+
+    `search` says how cells are found (see `strategies`). With a design, such as RandomSearch, the study counts and its
+    plan is frozen. With a sequential search, such as TPE, it tunes: a cell is a candidate, asked for when a worker is
+    free, and tried under every arm with the same `repeats` seeds as all others. `goals` are what candidates are judged
+    by: metrics (by name), "failures" (the share of trials with the verdict of a failure) and "seconds_per_step"; by
+    default the first metric. A value is the mean over the candidate's trials; a failed run that was ended early or has
+    no score counts as `failed_scores[metric]`, or, without one, leaves its candidate without a value. `limits` are
+    upper bounds on "failures" and "seconds_per_step" that the search learns to keep. `pruner` ends what falls behind.
+
+    `resources` says what a trial of an arm takes where that is not one CPU.
     """
 
     name: str
@@ -79,6 +116,11 @@ class Study:
     space: Mapping[str, Space] = dataclasses.field(default_factory=dict)
     draws: int = 1
     repeats: int = 1
+    search: Any = RandomSearch()
+    pruner: Any = None
+    goals: tuple[str, ...] = ()
+    failed_scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     metrics: tuple[Any, ...]
     rules: tuple[Any, ...]
     thresholds: tuple[float, ...] = ()
@@ -88,6 +130,7 @@ class Study:
     report: tuple[Any, ...] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     caveats: tuple[str, ...] = ()
+    resources: Mapping[str, Resources] = dataclasses.field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -104,6 +147,10 @@ class Study:
         self._check_scores()
         owners = self._owners()
         self._check_arms()
+        self._check_search()
+        for arm in self.resources:
+            if arm not in self.arms:
+                raise misspelt("resources: arm", arm, self.arms)
         for name, preset in self.presets.items():
             for path in preset.overrides:
                 # an override of a part's field is lost as well where an arm sets the whole part
@@ -127,7 +174,7 @@ class Study:
             except ValueError as error:
                 raise ValueError(f"preset {name!r}: {error}") from error
         metrics = [*self.metrics, *(one for preset in self.presets.values() for one in preset.metrics or ())]
-        known = {*self.space, *self.arms, *self.axes, *(metric.name for metric in metrics)}
+        known = {*self.factors, *self.arms, *self.axes, *MEASURED, *(metric.name for metric in metrics)}
         for name in self.labels:
             if name not in known:
                 raise misspelt("label", name, known)
@@ -161,7 +208,9 @@ class Study:
 
     def _owners(self) -> dict[str, str]:
         """Who sets each field that the baseline leaves to others; two owners of one field are refused."""
-        claims = {"the plan": {"seed"}, "the space": set(self.space)}
+        claims = {"the plan": {"seed"}, "the space": set(drawn := field_paths(self.space))}
+        if twice := [path for path in drawn if drawn.count(path) > 1]:
+            raise ValueError(f"field {twice[0]!r} is set by two entries of the space; only one may set it")
         for axis, arms in self.axes.items():
             claims[f"axis {axis!r}"] = {path for changes in arms.values() for path in changes}
         owners: dict[str, str] = {}
@@ -182,12 +231,99 @@ class Study:
             for arm in arms:
                 if "/" in arm:
                     raise ValueError(f"arm {arm!r}: a slash parts the arms of several axes; use another sign")
-        first = {path: space.first for path, space in self.space.items()}
+        for name, space in self.space.items():
+            if isinstance(space, Either) and " " not in name:
+                raise ValueError(f"space {name!r} is an either(): name it in words, such as 'constraint kind'")
+        first = first_cell(self.space)
         ids: dict[str, str] = {}
         for arm in self.arms:
             clash = ids.setdefault(self.resolve(first, arm, seed=0).id, arm)
             if clash != arm:
                 raise ValueError(f"arms {clash!r} and {arm!r} are the same trial: no field differs")
+        for name, space in self.space.items():
+            if not isinstance(space, Either):
+                continue
+            for label in space.branches:
+                for arm in self.arms:
+                    try:
+                        self.resolve(first_cell({**self.space, name: space.led_by(label)}), arm, seed=0)
+                    except ValueError as error:
+                        raise ValueError(f"branch {label!r} of {name!r}: {error}") from error
+
+    def _check_search(self) -> None:
+        """Refuse what would bias a count, what Optuna cannot do, and goals that are not measured."""
+        sequential = self.search.sequential
+        if not sequential:
+            for field in ("pruner", "goals", "failed_scores", "limits"):
+                if getattr(self, field):
+                    why = "it would bias the counts" if field == "pruner" else "nothing is searched for"
+                    raise ValueError(
+                        f"Study.{field} = {getattr(self, field)!r} needs a sequential search such as TPE(): with "
+                        f"{type(self.search).__name__}, which fixes the cells before anything runs, {why}"
+                    )
+            return
+        if not self.space:
+            raise ValueError(f"Study.space is empty: {type(self.search).__name__} has nothing to search")
+        names = [metric.name for metric in self.metrics]
+        for goal in self.goals:
+            if goal not in (*names, *MEASURED):
+                raise misspelt("Study.goals:", goal, (*names, *MEASURED))
+        if len(set(self.goals)) < len(self.goals):
+            raise ValueError(f"Study.goals = {self.goals!r} repeats a goal")
+        for field, valid in (("failed_scores", names), ("limits", MEASURED)):
+            for name in getattr(self, field):
+                if name not in valid:
+                    raise misspelt(f"Study.{field}:", name, valid)
+        undeclared = [name for name in self.aims if name in names and name not in self.failed_scores]
+        if undeclared and (self.search.needs_every_score or len(self.aims) > 1):
+            who = type(self.search).__name__ if self.search.needs_every_score else "a study with several goals"
+            raise ValueError(
+                f"{who} learns from candidates with a value only: say what a failed run counts as, such as "
+                f"failed_scores={{{undeclared[0]!r}: 1.0}}"
+            )
+        if drawn := [path for path in field_paths(self.space) if path.split(".")[0] == "data"]:
+            raise ValueError(f"field {drawn[0]!r} cannot be searched one by one: data is prepared before anything runs")
+        self._check_pruner()
+
+    def _check_pruner(self) -> None:
+        if self.pruner is None:
+            return
+        name, per_candidate = type(self.pruner).__name__, self.repeats * len(self.arms)
+        if len(self.aims) > 1:
+            raise ValueError(f"{name} compares by one score, and Study.goals has {len(self.aims)}: set pruner = None")
+        if self.pruner.within_runs and (self.aims[0] in MEASURED or per_candidate > 1):
+            raise ValueError(
+                f"{name} compares runs on their way by their score: it needs a score as the goal, one arm and "
+                f"repeats = 1, not {per_candidate} trials for each candidate; Wilcoxon() compares seed by seed"
+            )
+        if not self.pruner.within_runs and (len(self.arms) > 1 or self.repeats < 2):
+            raise ValueError(f"{name} compares candidates seed by seed: it needs one arm and repeats of 4 or more")
+
+    @property
+    def aims(self) -> tuple[str, ...]:
+        """The goals, or else the first metric."""
+        return self.goals or (self.metrics[0].name,)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Of each aim: "maximize" or "minimize"."""
+        rising = {metric.name for metric in self.metrics if metric.higher_is_better}
+        return tuple("maximize" if aim in rising else "minimize" for aim in self.aims)
+
+    @property
+    def factors(self) -> dict[str, list[Any] | None]:
+        """Every factor of a cell with its values, or None for a range."""
+        return factor_values(self.space)
+
+    @property
+    def num_cells(self) -> int:
+        """How many cells are drawn or asked for: `draws`, or all of a grid."""
+        if not isinstance(self.search, Grid):
+            return self.draws
+        size = self.search.size(self.space)
+        if self.draws not in (1, size):
+            raise ValueError(f"draws = {self.draws}, but the grid has {size} cells: leave draws unset")
+        return size
 
     @property
     def arms(self) -> Arms:
@@ -218,6 +354,7 @@ class Study:
         draws: int | None = None,
         seed: int | None = None,
         data: str | None = None,
+        data_is_here: bool = True,
     ) -> Study:
         """This study at one preset, with the command line's changes; an unknown preset raises with the nearest name."""
         from gansweep.data.sources import named
@@ -227,7 +364,8 @@ class Study:
         chosen = self.presets[preset] if preset is not None else Preset(description="The study as declared.")
         baseline = override(self.baseline, chosen.overrides)
         if data is not None:
-            baseline = override(baseline, {"data": named(data, size=getattr(baseline.data, "size", None))})
+            size = getattr(baseline.data, "size", None)
+            baseline = override(baseline, {"data": named(data, size=size, is_here=data_is_here)})
         return dataclasses.replace(
             self,
             baseline=baseline,
@@ -240,70 +378,97 @@ class Study:
             repeats=chosen.repeats or self.repeats,
             metrics=chosen.metrics or self.metrics,
             rules=chosen.rules or self.rules,
+            search=chosen.search or self.search,
             seed=self.seed if seed is None else seed,
             presets={preset: chosen} if preset is not None else {},
         )
 
     def resolve(self, factors: Mapping[str, Any], arm: str, seed: int) -> TrialConfig:
         """The trial of one cell (its drawn values and seed) under one arm."""
-        return override(self.baseline, {**self.arms[arm], **factors, "seed": seed})
+        return override(self.baseline, {**self.arms[arm], **fields_of(self.space, factors), "seed": seed})
+
+    def is_drawn(self, path: str) -> bool:
+        """Whether a cell decides the field, or the part that it belongs to."""
+        return path == "seed" or any(f"{path}.".startswith(f"{whole}.") for whole in field_paths(self.space))
 
     def baseline_fields(self) -> dict[str, Any]:
         """The baseline by dotted names, without what is drawn."""
-        return {
-            path: value for path, value in self.baseline.flat().items() if path not in self.space and path != "seed"
-        }
+        return {path: value for path, value in self.baseline.flat().items() if not self.is_drawn(path)}
 
     def arm_changes(self) -> dict[str, dict[str, Any]]:
         """Each arm by the dotted fields in which any arm differs from the baseline; None where it has no such field."""
-        first = {path: space.first for path, space in self.space.items()}
+        first = first_cell(self.space)
         fixed = {arm: self.resolve(first, arm, seed=0).flat() for arm in self.arms}
         baseline = self.baseline_fields()
         names = dict.fromkeys(name for fields in (baseline, *fixed.values()) for name in fields)
         changed = [
             name
             for name in names
-            if name not in self.space
-            and name != "seed"
-            and len({repr(f.get(name)) for f in (baseline, *fixed.values())}) > 1
+            if not self.is_drawn(name) and len({repr(f.get(name)) for f in (baseline, *fixed.values())}) > 1
         ]
         return {arm: {name: fields.get(name) for name in changed} for arm, fields in fixed.items()}
 
     def plan(self) -> Plan:
-        """Draw the cells and freeze every trial."""
+        """Draw the cells and freeze every trial; of a sequential search, the plan that has no trial yet."""
         from gansweep.search import draw_cells
 
-        if self.draws > self.space_size:
+        if self.search.sequential:
+            return Plan(study=self, trials=())
+        if self.num_cells > self.space_size:
             raise ValueError(
                 f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space"
             )
-        drawn = draw_cells(self.space, self.draws, seed=self.seed)
+        drawn = draw_cells(self.space, self.num_cells, seed=self.seed, search=self.search)
         # what is resampled is a cell: a draw with all its seeds, or, where there is one draw only, a seed
-        num_cells = len(drawn) if len(drawn) > 1 else self.repeats
-        width = max(3, len(str(num_cells - 1)))
         trials: list[PlannedTrial] = []
         for (draw, factors), repeat in itertools.product(enumerate(drawn), range(self.repeats)):
             number = draw if len(drawn) > 1 else repeat
             # the first has the seed it would have alone, so that further repeats can be added
             seed = derive_seed(self.seed, "cell", content_id(factors), *([repeat] if repeat else []), bits=31)
-            for arm in self.arms:
-                config = self.resolve(factors, arm, seed)
-                trials.append(
-                    PlannedTrial(
-                        id=config.id,
-                        cell=f"c{number:0{width}d}",
-                        arm=arm,
-                        position=len(trials),
-                        factors=factors,
-                        config=config,
-                    )
-                )
+            cell = _cell_name(number, len(drawn) if len(drawn) > 1 else self.repeats)
+            trials += self._block(cell, factors, seed, len(trials))
         return Plan(study=self, trials=tuple(trials))
+
+    def candidate(self, number: int, factors: Mapping[str, Any], occurrence: int = 0) -> tuple[PlannedTrial, ...]:
+        """The trials of a sequential search's candidate, seed by seed.
+
+        Every candidate has the same seeds, so that candidates can be compared seed by seed; one that was asked for
+        before (`occurrence` times) has further ones, because the same trial again would say nothing new.
+        """
+        trials: list[PlannedTrial] = []
+        for repeat, seed in enumerate(self.candidate_seeds(occurrence)):
+            position = (number * self.repeats + repeat) * len(self.arms)
+            trials += self._block(_cell_name(number, self.num_cells), factors, seed, position)
+        return tuple(trials)
+
+    def candidate_seeds(self, occurrence: int = 0) -> list[int]:
+        """The seeds of a candidate's trials."""
+        first = occurrence * self.repeats
+        return [derive_seed(self.seed, "candidate", n, bits=31) for n in range(first, first + self.repeats)]
+
+    def _block(self, cell: str, factors: Mapping[str, Any], seed: int, position: int) -> Iterator[PlannedTrial]:
+        for number, arm in enumerate(self.arms):
+            config = self.resolve(factors, arm, seed)
+            yield PlannedTrial(
+                id=config.id, cell=cell, arm=arm, position=position + number, factors=factors, config=config
+            )
+
+
+def _cell_name(number: int, num_cells: int) -> str:
+    return f"c{number:0{max(3, len(str(num_cells - 1)))}d}"
+
+
+def _leading(space: Either, label: str) -> dict[str, Mapping[str, Any]]:
+    """The branches with this one first."""
+    return {label: space.branches[label], **space.branches}
 
 
 @part
 class Plan:
-    """Every trial that must exist, in the order in which they start: block by block, arm by arm."""
+    """Every trial that must exist, in the order in which they start: block by block, arm by arm.
+
+    The plan of a sequential search holds the trials of the candidates that were asked for so far.
+    """
 
     study: Study
     trials: tuple[PlannedTrial, ...]
@@ -318,9 +483,53 @@ class Plan:
     def __len__(self) -> int:
         return len(self.trials)
 
+    def __add__(self, trials: tuple[PlannedTrial, ...]) -> Plan:
+        """The plan with the trials of another candidate."""
+        return Plan(study=self.study, trials=(*self.trials, *trials))
+
+    @property
+    def num_planned(self) -> int:
+        """How many trials there will be."""
+        study = self.study
+        return study.num_cells * study.repeats * len(study.arms) if study.search.sequential else len(self)
+
+    def examples(self) -> Plan:
+        """What is checked and prepared before anything runs: the plan, or trials in which all that may be drawn is."""
+        if not self.study.search.sequential:
+            return self
+        tried = {trial.id: trial for cell in corners(self.study.space) for trial in self.study.candidate(0, cell)}
+        return Plan(study=self.study, trials=tuple(tried.values()))
+
+    def slots(self) -> list[dict[str, Any]]:
+        """Every trial as the records name it; one whose candidate is not asked for yet has a placeholder for an id."""
+        slots: dict[int, dict[str, Any]] = {}
+        study = self.study
+        for cell in range(study.num_cells if study.search.sequential else 0):
+            for repeat, seed in enumerate(study.candidate_seeds()):
+                for number, arm in enumerate(study.arms):
+                    position = (cell * study.repeats + repeat) * len(study.arms) + number
+                    slots[position] = {
+                        "trial": f"{UNDRAWN}{position}",
+                        "cell": _cell_name(cell, study.num_cells),
+                        "arm": arm,
+                        "seed": seed,
+                        "position": position,
+                        "factors": {},
+                    }
+        for trial in self:
+            slots[trial.position] = {
+                "trial": trial.id,
+                "cell": trial.cell,
+                "arm": trial.arm,
+                "seed": trial.config.seed,
+                "position": trial.position,
+                "factors": dict(trial.factors),
+            }
+        return [slots[position] for position in sorted(slots)]
+
     def design(self) -> dict[str, Any]:
         """What the design hash covers: everything that was declared, and nothing of how it is shown."""
-        shown = ("labels", "caveats", "report", "presets", "question", "source")
+        shown = ("labels", "caveats", "report", "presets", "question", "source", "resources")
         return {key: value for key, value in describe(self.study).items() if key not in shown}
 
 
@@ -334,9 +543,10 @@ class Selection:
     seed: int | None = None
     data: str | None = None
 
-    def study(self) -> Study:
-        """The study as it will run."""
-        return load_study(self.file).at(self.preset, draws=self.draws, seed=self.seed, data=self.data)
+    def study(self, *, data_is_here: bool = True) -> Study:
+        """The study as it will run; on a machine that need not have the data's files, `data_is_here` is False."""
+        study = load_study(self.file)
+        return study.at(self.preset, draws=self.draws, seed=self.seed, data=self.data, data_is_here=data_is_here)
 
     def absolute(self) -> Selection:
         """The same selection with absolute paths, for a process in another folder."""

@@ -308,7 +308,7 @@ def _elsewhere(story: Story, uri: str) -> Section:
 def _cards(story: Story) -> dict[str, dict[str, str]]:
     """Protocols and records, as the small lists at the page's end."""
     row, metrics = story.trial, metrics_of(story.plan)
-    about = ("trial", "run_id", "device", "attempts", "started_at", "ended_at", "images_seen")
+    about = ("trial", "run_id", "device", "attempts", "losses", "micro_batch", "started_at", "ended_at", "images_seen")
     record = [*about, *(name for name in row if name.endswith("_seconds") or name.startswith("fingerprint_"))]
     scored = [name for name in row if name.startswith(tuple(metrics)) and not name.endswith("_protocol")]
     protocols = {f"Protocol of the {prose(score, story.plan)}": protocol for score, protocol in story.protocols.items()}

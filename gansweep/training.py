@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import hashlib
+import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gansweep.data.batches import Batches, labelled_rows
 from gansweep.data.training_set import TrainingSet
 from gansweep.diagnostics import Monitor, evaluating
 from gansweep.losses.compiled import Penalty, parity
-from gansweep.outputs import Output
+from gansweep.memory import in_pieces
+from gansweep.outputs import Output, precise
+from gansweep.parts import content_id
 from gansweep.randomness import derive_seed, stream
 
 if TYPE_CHECKING:
@@ -109,10 +114,24 @@ class TrainState:
         return {name: part for name in names if hasattr(part := getattr(self, name), "state_dict")}
 
 
-def check_fit(config: TrialConfig, data: TrainingSet) -> None:
-    """Raise `ValueError` where training would, if the trial and its data do not fit; allocates and draws nothing."""
-    with torch.device("meta"):
-        _networks(config, data.shape, data.num_classes)
+def check_fit(config: TrialConfig, data: TrainingSet, fitting: set[str] | None = None) -> None:
+    """Raise `ValueError` where training would, if the trial and its data do not fit; allocates and draws nothing.
+
+    `fitting`, for calls with many trials of the same data, holds the networks that were found to fit: each is built
+    once.
+    """
+    fitting = set() if fitting is None else fitting
+    _check_labels(config, data.num_classes)
+    decides: list[tuple[Callable[..., nn.Module], tuple[Any, ...]]] = [
+        (_generator, (config.generator, config.latent)),
+        (_discriminator, (config.discriminator, config.loss, config.latent)),
+    ]
+    for build, parts in decides:
+        key = content_id([build.__name__, *parts])
+        if key not in fitting:
+            with torch.device("meta"):
+                build(config, data.shape, data.num_classes)
+            fitting.add(key)
     if config.labelled is not None and data.row_labels() is None:
         raise ValueError(f"labelled = {config.labelled} needs a finite set of labelled examples")
     for name in ("batch_size", "labelled"):
@@ -121,16 +140,27 @@ def check_fit(config: TrialConfig, data: TrainingSet) -> None:
 
 
 def _networks(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> tuple[nn.Module, nn.Module]:
+    _check_labels(config, num_classes)
+    return _generator(config, shape, num_classes), _discriminator(config, shape, num_classes)
+
+
+def _check_labels(config: TrialConfig, num_classes: int) -> None:
     if config.uses_labels and not num_classes:
         raise ValueError(
             f"the trial needs labels, and {type(config.data).__name__} has none: use a set with classes, or networks "
             'with condition="none" and an objective without labels'
         )
+
+
+def _generator(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    network: nn.Module = config.generator.build(latent_size=config.latent.total, shape=shape, num_classes=num_classes)
+    return network
+
+
+def _discriminator(config: TrialConfig, shape: tuple[int, ...], num_classes: int) -> nn.Module:
     heads = config.loss.heads(num_classes, config.latent)
-    return (
-        config.generator.build(latent_size=config.latent.total, shape=shape, num_classes=num_classes),
-        config.discriminator.build(shape=shape, num_classes=num_classes, heads=heads),
-    )
+    network: nn.Module = config.discriminator.build(shape=shape, num_classes=num_classes, heads=heads)
+    return network
 
 
 def draw_latent(latent: Latent, num: int, generator: torch.Generator) -> Tensor:
@@ -174,13 +204,13 @@ def sample(config: TrialConfig, state: TrainState, num: int, device: torch.devic
     conditional generator is asked for the classes in turn.
     """
     labels = torch.arange(num, device=device) % state.num_classes if config.generator.conditional else None
-    samples = []
+    samples: list[Tensor] = []
     with evaluating(state.ema if state.ema is not None else state.generator) as network:
         for number, start in enumerate(range(0, num, batch_size)):
             z = draw_latent(config.latent, batch_size, stream(device, config.seed, "latent", "evaluation", number))
             z = z[: num - start]
             given = (z,) if labels is None else (z, labels[start : start + batch_size])
-            samples.append(network(*given))
+            samples += in_pieces(network, *given, size=batch_size)
     return Samples(torch.cat(samples), labels)
 
 
@@ -265,13 +295,66 @@ def _own_dropout(config: TrialConfig, device: torch.device, role: str, position:
         yield
 
 
-def penalty_parity(config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device) -> str | None:
+def penalty_parity(
+    config: TrialConfig, state: TrainState, data: TrainingSet, device: torch.device, micro_batch: int | None = None
+) -> str | None:
     """Why the trial's penalty must not be compiled here, or None if it gives the same gradients; changes nothing."""
     penalty = Penalty(config.constraint, state.discriminator.train(), state.objective.score, compiled=True)
     real = Batches(data, config.batch_size, config.seed, device)[0]
-    noise = torch.rand(real.x.shape, generator=stream(device, config.seed, "parity"), device=device) * 2 - 1
-    labels = real.labels if config.discriminator.conditional else None
-    return parity(penalty, real.x, noise, labels, labels)
+    x = real.x[:micro_batch]
+    noise = torch.rand(x.shape, generator=stream(device, config.seed, "parity"), device=device) * 2 - 1
+    labels = real.labels[:micro_batch] if config.discriminator.conditional and real.labels is not None else None
+    return parity(penalty, x, noise, labels, labels)
+
+
+# Batches in parts
+
+
+def indivisible(config: TrialConfig, state: TrainState) -> str | None:
+    """What keeps a batch of this trial from being computed in parts with the same update; None if nothing does."""
+    for role in ROLES:
+        if getattr(config, role).stochastic:
+            return f"random numbers that the {role} draws for the whole batch, such as dropout's"
+        for name, module in getattr(state, role).named_modules():
+            if isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False):
+                return f"{type(module).__name__} in the {role} ({name})"
+    if config.discriminator.uses_batch_norm:
+        return "a discriminator whose answer on an example depends on the rest of the batch"
+    coupled = [part.coupling for part in (config.loss, config.constraint) if part is not None]
+    return next((coupling for coupling in coupled if coupling is not None), None)
+
+
+MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
+
+
+class Part(NamedTuple):
+    """Part `number` of the `of` in which a batch is computed; with one, a batch is used as it is."""
+
+    number: int
+    of: int
+
+    def cut(self, whole: MaybeTensor) -> MaybeTensor:
+        """The part of a tensor [num, ...]: parts differ by one row at most, and none is empty."""
+        if whole is None or self.of == 1:
+            return whole
+        start, end = self._ends(len(whole))
+        return whole[start : max(end, start + 1)]
+
+    def weigh(self, mean: Tensor, num: int) -> Tensor:
+        """What the mean of a part adds to that of `num` rows: nothing, where these are too few for all parts."""
+        if self.of == 1:
+            return mean
+        start, end = self._ends(num)
+        return mean * ((end - start) / num)
+
+    def _ends(self, num: int) -> tuple[int, int]:
+        return num * self.number // self.of, num * (self.number + 1) // self.of
+
+
+def _count(totals: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
+    """Add up what each part says of the batch."""
+    for name, term in terms.items():
+        totals[name] = totals[name] + term.detach() if name in totals else term.detach()
 
 
 def train(
@@ -282,15 +365,23 @@ def train(
     *,
     compiled: bool = False,
     layers: bool = False,
+    micro_batch: int | None = None,
 ) -> Iterator[Step]:
     """Train from `state` to `config.steps`; `data` is on the device, `compiled` says how the penalty is computed.
 
-    With `layers` each report has the gradient norm of every weight tensor, too.
+    With `layers` each report has the gradient norm of every weight tensor, too. With `micro_batch` a batch is computed
+    in parts of at most so many examples, to save memory: the same updates but for the order of sums. `ValueError` where
+    they would be others (see `indivisible`).
 
     One iteration is n_critic discriminator updates and one generator update. Nothing is read back from the device
     between two reports. A loss that is not finite is data: its first step is reported and the caller decides.
     """
     # --- set-up: everything below is a function of the configuration and the counters in `state`
+    if micro_batch is not None:
+        if micro_batch < 1:
+            raise ValueError(f"micro_batch = {micro_batch} must be at least 1, or None")
+        if (why := indivisible(config, state)) is not None:
+            raise ValueError(f"micro_batch = {micro_batch} must be None: no batch can be divided because of {why}")
     objective, seed, latent = state.objective, config.seed, config.latent
     generator, discriminator = state.generator.train(), state.discriminator.train()
     batches = Batches(data, config.batch_size, seed, device)
@@ -306,48 +397,76 @@ def train(
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.autocast == "bf16")
     simultaneous = config.update_order == "simultaneous"
 
-    def fakes(num: int, role: str, position: int, asked: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
-        """z, the classes that are asked for (without `asked` they are drawn), and G(z)."""
+    def parts(num: int, *networks: nn.Module) -> Iterator[Part]:
+        """The parts of a batch; one, unless memory is short.
+
+        Each meets the networks' buffers as the first did, since a spectral norm moves its vectors in every call.
+        """
+        of = 1 if micro_batch is None else math.ceil(num / micro_batch)
+        kept = [(buffer, buffer.clone()) for network in networks for buffer in network.buffers()] if of > 1 else []
+        for number in range(of):
+            for buffer, value in kept:
+                buffer.copy_(value)
+            yield Part(number, of)
+
+    def ask(num: int, role: str, position: int, asked: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """z, and the classes that the generator is asked for, which are drawn without `asked`."""
         z = draw_latent(latent, num, stream(device, seed, "latent", role, position))
         if not config.generator.conditional:
-            return z, None, generator(z)
+            return z, None
         if asked is None:
             drawn = stream(device, seed, "labels", role, position)
             asked = torch.randint(state.num_classes, (num,), generator=drawn, device=device)
-        return z, asked, generator(z, asked)
+        return z, asked
+
+    def make(z: Tensor, asked: Tensor | None) -> Tensor:
+        """G(z)."""
+        fake: Tensor = generator(z) if asked is None else generator(z, asked)
+        return fake
 
     def judge(x: Tensor, classes: Tensor | None) -> Output:
         """What the discriminator says, in fp32, beside what is known."""
         output = discriminator(x, classes) if config.discriminator.conditional else discriminator(x)
-        return output.float()._replace(labels=classes)
+        return output.precise()._replace(labels=classes)
 
     def discriminator_gradients() -> tuple[Output, Output, dict[str, Tensor]]:
-        position = state.discriminator_steps
+        position, num = state.discriminator_steps, config.batch_size
         discriminator.requires_grad_(True)
-        batch = batches[position]
-        with _own_dropout(config, device, "discriminator", position):
-            with half:
-                with torch.no_grad():
-                    # for the classes of the real batch, so that a point between the two belongs to one class
-                    z, asked, fake = fakes(config.batch_size, "discriminator", position, batch.labels)
-                real_output = judge(batch.x, batch.labels)
-                fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))
-                known_output = judge(*labelled[position]) if labelled is not None else None
-            loss = objective.discriminator(real_output, fake_output)
-            scalars = {"loss_discriminator": loss.detach()}
-            if known_output is not None:
-                supervised = objective.supervised(known_output)
-                scalars["loss_supervised"] = supervised.detach()
-                loss = loss + supervised
-            labels = (batch.labels, asked) if config.discriminator.conditional else ()
-            added = penalty(batch.x, fake.float(), stream(device, seed, "penalty", position), *labels)
-            scalars["penalty"] = torch.zeros((), device=device) if added is None else added.detach()
-            loss = loss if added is None else loss + added
-        scalars["output_real"] = objective.score(real_output).detach().mean()
-        scalars["output_fake"] = objective.score(fake_output).detach().mean()
         state.discriminator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        return real_output.detach(), fake_output.detach(), scalars
+        batch = batches[position]
+        known = labelled[position] if labelled is not None else None
+        said: list[tuple[Output, Output]] = []
+        scalars: dict[str, Tensor] = {}
+        with _own_dropout(config, device, "discriminator", position):
+            with half, torch.no_grad():
+                # for the classes of the real batch, so that a point between the two belongs to one class
+                z, asked = ask(num, "discriminator", position, batch.labels)
+                made = [make(part.cut(z), part.cut(asked)) for part in parts(num, generator)]
+                fake = made[0] if len(made) == 1 else torch.cat(made)
+            drawn = stream(device, seed, "penalty", position)
+            points = None if micro_batch is None else penalty.points(batch.x, precise(fake), drawn)
+            for part in parts(num, discriminator):
+                real_x, real_labels = part.cut(batch.x), part.cut(batch.labels)
+                fake_x, fake_labels = part.cut(fake), part.cut(asked)
+                with half:
+                    real_output = judge(real_x, real_labels)
+                    fake_output = judge(fake_x, fake_labels)._replace(given=codes_in(latent, part.cut(z)))
+                    known_output = judge(part.cut(known.x), part.cut(known.labels)) if known is not None else None
+                terms = {"loss_discriminator": part.weigh(objective.discriminator(real_output, fake_output), num)}
+                if known is not None:
+                    terms["loss_supervised"] = part.weigh(objective.supervised(known_output), len(known.x))
+                labels = (real_labels, fake_labels) if config.discriminator.conditional else (None, None)
+                added = penalty(real_x, precise(fake_x), drawn, *labels, part.cut(points))
+                if added is not None:
+                    terms["penalty"] = part.weigh(added, num)
+                functools.reduce(torch.add, terms.values()).backward()
+                _count(scalars, terms)
+                said.append((real_output.detach(), fake_output.detach()))
+        real, fakes = (Output.joined(outputs) for outputs in zip(*said, strict=True))
+        scalars.setdefault("penalty", torch.zeros((), device=device))
+        scalars["output_real"] = objective.score(real).mean()
+        scalars["output_fake"] = objective.score(fakes).mean()
+        return real, fakes, scalars
 
     def discriminator_step() -> None:
         config.discriminator_optimizer.adjust(state.discriminator_optimizer, state.step, config.steps)
@@ -356,17 +475,24 @@ def train(
             config.constraint.after_step(discriminator)
         state.discriminator_steps += 1
 
-    def generator_gradients(real_output: Output) -> tuple[Output, dict[str, Tensor]]:
+    def generator_gradients(real: Output) -> tuple[Output, dict[str, Tensor]]:
         discriminator.requires_grad_(False)
+        state.generator_optimizer.zero_grad(set_to_none=True)
         num = config.batch_size * config.generator_batch_factor
         role, position = ("discriminator", state.discriminator_steps) if simultaneous else ("generator", state.step)
-        with _own_dropout(config, device, "generator", state.step), half:
-            z, asked, fake = fakes(num, role, position)
-            fake_output = judge(fake, asked)._replace(given=codes_in(latent, z))
-        loss = objective.generator(real_output, fake_output)
-        state.generator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        return fake_output.detach(), {"loss_generator": loss.detach()}
+        z, asked = ask(num, role, position)
+        said: list[Output] = []
+        scalars: dict[str, Tensor] = {}
+        with _own_dropout(config, device, "generator", state.step):
+            for part in parts(num, generator, discriminator):
+                part_z, part_asked = part.cut(z), part.cut(asked)
+                with half:
+                    fake_output = judge(make(part_z, part_asked), part_asked)._replace(given=codes_in(latent, part_z))
+                loss = part.weigh(objective.generator(real, fake_output), num)
+                loss.backward()
+                _count(scalars, {"loss_generator": loss})
+                said.append(fake_output.detach())
+        return Output.joined(said), scalars
 
     def generator_step() -> None:
         config.generator_optimizer.adjust(state.generator_optimizer, state.step, config.steps)

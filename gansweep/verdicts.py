@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gansweep.outcomes import wilson
+from gansweep.intervals import wilson
 from gansweep.stability import Stream, Verdict, first_finding
 
 HEALTHY = "healthy"

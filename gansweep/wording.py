@@ -22,6 +22,14 @@ COLUMNS = {  # of `steps`, where the name alone does not say it
 }
 
 
+STOPPED = (
+    "A trial that a rule stopped on evidence has no final score. A random share of the trials that the rules would "
+    "have stopped ran to their ends all the same: these audited ones tell how many of the stopped of their arm would "
+    "have succeeded. The rates are corrected by that, and their intervals are wider by what the audit leaves open. Raw "
+    "rates count a stopped trial by the score it had then."
+)
+
+
 def prose(column: str, plan: Mapping[str, Any]) -> str:
     """A column of `steps` in prose: a score by its label, `loss_generator` as loss of the generator."""
     for score in plan["scores"]:
@@ -45,6 +53,11 @@ def with_interval(value: float, low: float, high: float) -> str:
     return "—" if value != value else f"{percent(value)} ({100 * low:.0f} to {100 * high:.0f})"
 
 
+def count(value: float) -> str:
+    """A number of cells, with one decimal where it is an estimate."""
+    return f"{value:.0f}" if abs(value - round(value)) < 1e-6 else f"{value:.1f}"
+
+
 def p_value(value: float) -> str:
     """A p-value with two figures, never zero."""
     if value != value:
@@ -55,14 +68,16 @@ def p_value(value: float) -> str:
 def finding(pair: pd.DataFrame, a: str, b: str) -> str:
     """The threshold at which a pair of arms differs most, as one sentence."""
     top = pair.loc[(pair["only_b"] - pair["only_a"]).abs().idxmax()]
+    only_b, only_a, both, neither = (count(top[column]) for column in ("only_b", "only_a", "both", "neither"))
     lost = f"; {top['unknown']} unknown" if top["unknown"] else ""
+    estimated = f"; {top['stopped']} of them estimated, as a rule stopped a trial" if top["stopped"] else ""
+    test = "McNemar test, widened by the audit" if top["stopped"] else "exact McNemar test"
     close = int(top["close_a"] + top["close_b"])
     near = f" {close} scores are too close to that threshold to call." if close else ""
     return (
-        f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {top['only_b']} of "
-        f"{top['planned']} cells, only {a} in {top['only_a']}, both in {top['both']}, neither in "
-        f"{top['neither']}"
-        f"{lost} (exact McNemar test, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
+        f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {only_b} of "
+        f"{top['planned']} cells, only {a} in {only_a}, both in {both}, neither in {neither}"
+        f"{lost}{estimated} ({test}, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
         f"correction over the thresholds).{near}"
     )
 
@@ -75,16 +90,20 @@ def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
         worst, best = row[f"worst_{arm}"], row[f"best_{arm}"]
         return told if worst == best else f"{told} [{100 * worst:.0f} to {100 * best:.0f}]"
 
+    estimated = bool(pair["stopped"].any())
+    raw = {arm: name for arm, name in (("a", a), ("b", b)) if (pair[f"stopped_{arm}"] > 0).any()}
     rows = [
         {
             "score above": f"{row['threshold']:g}",
-            f"only {a}": row["only_a"],
-            f"only {b}": row["only_b"],
-            "both": row["both"],
-            "neither": row["neither"],
+            f"only {a}": count(row["only_a"]),
+            f"only {b}": count(row["only_b"]),
+            "both": count(row["both"]),
+            "neither": count(row["neither"]),
             "unknown": row["unknown"],
+            **({"estimated": row["stopped"]} if estimated else {}),
             f"{a}": succeeds(row, "a"),
             f"{b}": succeeds(row, "b"),
+            **{f"{name}, raw": percent(row[f"raw_{arm}"]) for arm, name in raw.items()},
             "difference": with_interval(row["difference"], row["difference_low"], row["difference_high"]),
             "p": p_value(row["p_value"]),
             "p (Holm)": p_value(row["p_holm"]),
@@ -93,10 +112,69 @@ def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
     ]
     caption = (
         f"Outcomes of {a} and {b}: numbers of cells, then the success rate of each. "
-        f"(Intervals) are 95%: Wilson's, and Newcombe's for the paired difference, {b} minus {a}. [Bounds] "
-        "hold whatever the unknown trials would have done. p is McNemar's exact test."
+        f"(Intervals) are 95%: Wilson's, and Newcombe's for the paired difference, {b} minus {a}"
     )
+    if estimated:
+        caption += (
+            ", both widened by what the audit leaves open. In the estimated cells a rule stopped a trial; they are "
+            "shared among the four outcomes as the audited trials were. Raw counts stopped trials by their score then. "
+            "[Bounds] hold whatever the stopped and unknown trials would have done. p is McNemar's exact test of these "
+            "numbers, and not below the level at which the interval of the difference begins to leave out 0."
+        )
+    else:
+        caption += ". [Bounds] hold whatever the unknown trials would have done. p is McNemar's exact test."
     return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair)
+
+
+def saved(audit: pd.DataFrame) -> str:
+    """How many trials were stopped by settled rules and on evidence, and the share of the steps that this saved."""
+    whole = audit.set_index("rule").loc["all rules"]
+    settled = audit[audit["settled"]]
+    told = (
+        f"Trials stopped because a rule had proved that they fail: {settled['stopped'].sum()}; stopped on evidence: "
+        f"{whole['stopped']}; audited, that is, run to their ends though a rule spoke: {whole['audited']}."
+    )
+    share = settled["saved"].sum() + whole["saved"]
+    return told if share != share else f"{told} Stopping saved {percent(share)} of all planned generator iterations."
+
+
+def audit_text(audit: pd.DataFrame, threshold: float | None) -> Table:
+    """`analysis.audit` with a row per rule."""
+    rows = []
+    for row in audit.to_dict("records"):
+        if row["rule"] == "all rules" and not (row["stopped"] or row["audited"]):
+            continue
+        told = {"rule": f"{row['rule']} (settled)" if row["settled"] else row["rule"]}
+        told |= {"stopped": row["stopped"], "audited": row["audited"], "iterations saved": percent(row["saved"])}
+        if threshold is not None:
+            told["audited and passed"] = row["passed"]
+            told["false-prune rate"] = with_interval(row["rate"], row["low"], row["high"])
+            told["outcome changed"] = with_interval(row["changed_rate"], row["changed_low"], row["changed_high"])
+        rows.append(told)
+    caption = "Stopped and audited trials per rule"
+    if threshold is not None:
+        caption += (
+            f". The false-prune rate is the share of audited trials whose score exceeded {threshold:g} in the end; "
+            "the outcome changed where the final score lies on another side of any reported threshold than the score "
+            "at which the rule would have stopped the trial (95% Wilson intervals)"
+        )
+    return Table(shown=pd.DataFrame(rows), caption=f"{caption}.", numbers=audit)
+
+
+def corrected_text(rates: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    """`analysis.success_rates` with a row per threshold, of the arms in which a trial was stopped."""
+    rows = []
+    of_arms = rates[rates["stopped"] > 0]
+    for threshold, group in of_arms.groupby("threshold", sort=True):
+        told = {"score above": f"{threshold:g}"}
+        for row in group.to_dict("records"):
+            name = labels[row["arm"]]
+            told[f"{name}, audited and passed"] = f"{row['audited_passed']} of {row['audited']}"
+            told[f"{name}, raw"] = percent(row["raw"])
+            told[f"{name}, corrected"] = with_interval(row["rate"], row["rate_low"], row["rate_high"])
+        rows.append(told)
+    caption = "Success rates, raw and corrected by the audit, with 95% intervals, of every arm with stopped trials."
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates)
 
 
 def published_text(paper: PublishedOutcomes, a: str, b: str) -> Table:

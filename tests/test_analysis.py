@@ -79,9 +79,12 @@ def test_a_trial_that_has_not_ended_is_not_called_unanswered() -> None:
     assert not analysis.unanswered(trials_of({"a": [np.nan]}, status="running"), "inception_score").any()
 
 
-def test_a_trial_that_a_rule_stopped_keeps_the_score_it_had_then() -> None:
+def test_a_trial_that_a_rule_stopped_has_no_outcome_and_counts_as_it_stood_only_in_the_raw_rate() -> None:
     pruned = trials_of({"a": [1.03]}, decision="pruned")
-    assert analysis.success(pruned, [1.0, 1.5], "inception_score").tolist() == [[1, 0]]
+    assert np.isnan(analysis.success(pruned, [1.0, 1.5], "inception_score")).all()
+    rates = analysis.success_rates(pruned, [1.0, 1.5])
+    assert rates["raw"].tolist() == [1, 0]
+    assert rates[["worst", "best"]].to_numpy().tolist() == [[0, 1], [0, 1]]
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "running", "planned"])
@@ -294,25 +297,6 @@ def test_a_continuous_factor_is_cut_at_its_quartiles() -> None:
     trials = trials_of({"a": [1.0] * 20 + [5.0] * 20}).assign(rate=np.linspace(0, 1, 40))
     effects = analysis.factor_effects(trials, {"rate": {"values": None}}, threshold=3.0)
     assert effects["failures"].tolist() == [10, 10, 0, 0]
-
-
-def test_the_false_prune_rate_is_that_of_the_audited_trials() -> None:
-    trials = trials_of({"a": [5.0, 1.0, 1.0, 1.0, 9.0, 9.0]})
-    trials["decision"] = ["audited", "audited", "audited", "audited", "pruned", "completed"]
-    trials["decision_rule"] = ["Collapsed", "Collapsed", "Collapsed", "Exploding", "Exploding", None]
-    found = analysis.audit(trials, 2.0).set_index("rule")
-    assert found.loc["all rules", ["pruned", "audited", "known", "passed"]].tolist() == [1, 4, 4, 1]
-    assert found.loc["Collapsed", "rate"] == pytest.approx(1 / 3)
-    low, high = analysis.wilson(1, 3)
-    assert found.loc["Collapsed", ["low", "high"]].tolist() == pytest.approx([float(low), float(high)])
-
-
-def test_without_a_threshold_the_audit_counts_and_gives_no_rate() -> None:
-    trials = trials_of({"a": [5.0, 1.0]})
-    trials["decision"], trials["decision_rule"] = ["audited", "pruned"], "Collapsed"
-    found = analysis.audit(trials, None).set_index("rule")
-    assert found.loc["Collapsed", ["pruned", "audited", "known"]].tolist() == [1, 1, 0]
-    assert np.isnan(found.loc["Collapsed", "rate"])
 
 
 def test_arms_without_common_weights_are_paired_by_data_and_latents() -> None:

@@ -22,7 +22,7 @@ def helped(*command: str) -> str:
 
 
 def test_the_help_is_what_is_under_version_control() -> None:
-    """To accept a change: python tests/test_cli.py."""
+    """To accept a change: python -m tests.test_cli."""
     assert all_help() == HELP.read_text()
 
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from gansweep import BelowScore, Exploding, records
-from gansweep.launch.driver import MAX_EVENTS, MAX_LOSSES, MAX_LOSSES_IN_A_ROW, MAX_STILLBORN, Driver
+from gansweep.launch.driver import (
+    DEAF_SECONDS,
+    MAX_EVENTS,
+    MAX_LOSSES,
+    MAX_LOSSES_IN_A_ROW,
+    MAX_STILLBORN,
+    PATIENCE_SECONDS,
+    Driver,
+)
 from gansweep.launch.worker import Report
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
@@ -95,7 +106,7 @@ def test_a_machine_that_kills_every_worker_stops_the_sweep_and_judges_nothing(ma
     driver = make()
     for _ in range(MAX_LOSSES_IN_A_ROW):
         driver.lost(begin(driver), "killed")
-    assert "workers in a row died" in driver.broken
+    assert "workers in a row were lost" in driver.broken
     assert driver.next() is None
     assert driver.finished
     assert sum(outcome["failure"] == "lost" for outcome in driver.outcomes.values()) <= 1
@@ -232,3 +243,141 @@ def test_a_line_that_a_kill_cut_short_is_reported_again(make: Make) -> None:
     assignment = again.next()
     assert assignment is not None
     assert (assignment.trial, assignment.recorded_step) == (trial, 2)
+
+
+def test_the_micro_batch_of_the_last_report_is_on_record_also_after_a_new_launch(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    for step, micro_batch in ((2, None), (4, 8), (6, 8)):
+        assert not driver.take(
+            trial, Report(row=row(step, inception_score=2.0), facts={**FACTS, "micro_batch": micro_batch})
+        )
+    assert driver.live[trial].facts["micro_batch"] == 8
+    again = make()
+    assert begin(again) == trial
+    assert [one.get("facts") is not None for one in again.live[trial].rows] == [True, True, False]
+    again.take(trial, Report(row=row(12, inception_score=2.0), facts={**FACTS, "micro_batch": 8}, over=True))
+    assert again.outcomes[trial]["micro_batch"] == 8
+    assert again.outcomes[trial]["device"] == "cpu"
+
+
+def test_a_worker_is_overdue_when_it_is_silent_for_longer_than_it_promised(make: Make) -> None:
+    driver = make()
+    waiting, late, early = begin(driver), begin(driver), begin(driver)
+    driver.take(late, Report(promise=0.05))
+    driver.take(early, Report(promise=30.0))
+    assert driver.overdue() == []
+    time.sleep(0.1)
+    assert driver.overdue() == [late], "a trial whose worker has said nothing yet waits for a place"
+    assert waiting in driver.live
+
+
+def test_time_in_which_the_driver_did_not_listen_counts_for_no_worker(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    driver.overdue()
+    driver.take(trial, Report(promise=0.5))
+    time.sleep(DEAF_SECONDS + 0.2)
+    assert driver.overdue() == []
+    time.sleep(0.6)
+    assert driver.overdue() == [trial]
+
+
+def test_a_trial_that_hangs_again_and_again_has_failed_and_was_given_more_time_each_time(make: Make) -> None:
+    driver = make()
+    bad, good = begin(driver), begin(driver)
+    patience = [PATIENCE_SECONDS]
+    for number in range(MAX_LOSSES + 1):
+        driver.lost(bad, "no report within the 30.0 s that it promised", "hung")
+        reports(driver, good, row(2 * number + 2, loss_generator=1.0))
+        if bad not in driver.outcomes:
+            assignment = driver.next()
+            assert assignment is not None
+            assert assignment.trial == bad
+            patience.append(assignment.patience)
+    assert patience == [PATIENCE_SECONDS * 2**number for number in range(MAX_LOSSES + 1)]
+    outcome = driver.outcomes[bad]
+    assert (outcome["status"], outcome["failure"]) == ("failed", "hung")
+    assert outcome["losses"] == {"hung": MAX_LOSSES + 1}
+    assert "verdict" not in outcome
+    assert_counts_add_up(driver)
+
+
+def test_preemption_is_on_record_and_counts_against_nobody(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    for _ in range(2 * MAX_LOSSES_IN_A_ROW):
+        driver.lost(trial, "its node was taken away", "preempted")
+        driver.lost(begin(driver), "Ray Tune ended for another trial's loss", "interrupted")
+        assert begin(driver) == trial
+    assert not driver.broken
+    again = make()
+    assert begin(again) == trial, "what was lost is known to the next launch, too"
+    reports(again, trial, row(12, inception_score=1.5))
+    assert again.outcomes[trial]["losses"] == {"preempted": 2 * MAX_LOSSES_IN_A_ROW}
+
+
+def test_errors_of_one_arm_wait_for_another_and_are_known_at_the_next_launch(make: Make) -> None:
+    driver = make(draws=4)
+    by_arm: dict[str, list[str]] = {}
+    while assignment := driver.next():
+        by_arm.setdefault(assignment.arm, []).append(assignment.trial)
+    error = Report(over=True, failure="crashed", error='  File "model.py", line 1\nRuntimeError: no kernel')
+    for trial in by_arm["wild"]:
+        driver.take(trial, error)
+    assert len(by_arm["wild"]) > MAX_STILLBORN
+    assert not driver.broken, "the other arms may yet show that the machine is sound"
+    reports(driver, by_arm["gan"][0], row(2, loss_generator=1.0))
+    assert {driver.outcomes[trial]["failure"] for trial in by_arm["wild"]} == {"crashed"}
+
+
+DAMAGED = [
+    ("outcome.json", "delete it, and the trial's end is worked out again from its history"),
+    ("attempt", "delete it while no launch is running"),
+    ("history.jsonl", "is damaged in line 1: delete the folder"),
+    ("losses.jsonl", "is damaged in line 1: delete the folder"),
+]
+
+
+@pytest.mark.parametrize(("name", "advice"), DAMAGED)
+def test_a_damaged_file_is_named_in_one_line_that_says_what_to_do(make: Make, name: str, advice: str) -> None:
+    driver = make()
+    trial = begin(driver)
+    driver.lost(trial, "killed")
+    assert begin(driver) == trial
+    reports(driver, trial, row(2, loss_generator=1.0), row(12, inception_score=1.5))
+    first = driver.outcomes[trial]
+    driver.recorder.close(finished=False)
+    folder = driver.folder / "trials" / trial
+    if name != "outcome.json":
+        (folder / "outcome.json").unlink()
+    (folder / name).write_bytes(b"\x00\xff garbage\n")
+    with pytest.raises(ValueError, match=advice) as named:
+        make()
+    assert str(folder / name) in str(named.value)
+    assert len(str(named.value).splitlines()) == 1
+    shutil.rmtree(folder) if "folder" in advice else (folder / name).unlink()
+    again = make()
+    if "folder" in advice:
+        assert begin(again) == trial
+    else:
+        assert again.outcomes[trial]["verdict"] == first["verdict"]
+        assert again.outcomes[trial]["inception_score"] == 1.5
+
+
+def test_a_damaged_journal_of_optuna_is_named_and_built_again_from_the_trials(make: Make) -> None:
+    driver = make()
+    trial = begin(driver)
+    reports(driver, trial, row(2, loss_generator=1.0), row(12, inception_score=1.5))
+    driver.recorder.close(finished=False)
+    journal = driver.folder / "optuna.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], b"\x00\xff garbage\n", *lines[3:]]))
+    with pytest.raises(ValueError, match=r"optuna\.journal is damaged in line 4: delete it") as named:
+        make()
+    assert len(str(named.value).splitlines()) == 1
+    journal.unlink()
+    (told,) = make().search.study.get_trials()
+    assert told.user_attrs["gansweep.trial_id"] == trial
+    assert told.state == optuna.trial.TrialState.COMPLETE
+    assert told.intermediate_values == {12: 1.5}

@@ -19,11 +19,23 @@ import pandas as pd
 import pytest
 
 from gansweep import records
+from gansweep.launch.sweep import Settings, sweep
+from gansweep.study import Selection
 
 STUDY = str(Path(__file__).parent / "tiny_study.py")
+RING = str(Path(__file__).parent / "ring_study.py")  # points, not images: a second for a trial
 GANSWEEP = str(Path(sys.executable).with_name("gansweep"))
 # what the same trial may report differently when it runs again
-TIMINGS = ["train_seconds", "evaluate_seconds", "record_seconds", "started_at", "ended_at", "run_id", "attempts"]
+TIMINGS = [
+    "train_seconds",
+    "evaluate_seconds",
+    "record_seconds",
+    "started_at",
+    "ended_at",
+    "run_id",
+    "attempts",
+    "losses",
+]
 
 
 def gansweep(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -69,10 +81,24 @@ def optuna_trials(home: Path, run: str = "tiny-smoke") -> list[optuna.trial.Froz
     return optuna.load_study(study_name=run, storage=storage).get_trials()
 
 
-def start(home: Path, *arguments: str, preset: str = "long") -> subprocess.Popen[str]:
-    command = [GANSWEEP, "launch", STUDY, "--preset", preset, "--home", str(home), *arguments]
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Launch the longer ring study, and do not wait for its end."""
+    command = [GANSWEEP, "launch", RING, "--preset", "longer", "--no-report", "--home", str(home), *arguments]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, start_new_session=True, **streams)
+
+
+def go_on(home: Path) -> None:
+    """The same launch again, in this process."""
+    assert sweep(Selection(file=RING, preset="longer"), Settings(home=home, executor="inline")).complete
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the longer ring study has run undisturbed."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    go_on(home)
+    return home
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
@@ -179,30 +205,27 @@ def test_ray_tune_gives_the_numbers_of_the_inline_executor(prepared: Path, home:
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_after_a_sigkill_of_the_driver_the_same_command_ends_every_trial_exactly_once(home: Path) -> None:
+def test_after_a_sigkill_of_the_driver_the_same_command_ends_every_trial_exactly_once(
+    tmp_path: Path, undisturbed: Path
+) -> None:
     def ended() -> int:
-        return len(list((home / "studies" / "tiny-long" / "trials").glob("*/outcome.json")))
+        return len(list((tmp_path / "studies" / "ring-longer" / "trials").glob("*/outcome.json")))
 
-    driver = start(home)
-    wait_until(lambda: ended() >= 2, driver)
+    driver = start(tmp_path)
+    wait_until(lambda: ended() >= 1, driver)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    assert ended() < 6, "the sweep was over before the kill"
-    launch(home, preset="long")
-    assert_exactly_once(home, "tiny-long")
-
-    undisturbed = home / "undisturbed"
-    for name in ("data", "classifiers"):
-        shutil.copytree(home / name, undisturbed / name)
-    launch(undisturbed, "--inline", preset="long")
-    pd.testing.assert_frame_equal(outcomes(home, "tiny-long"), outcomes(undisturbed, "tiny-long"))
-    first, second = (read(where, "tiny-long").steps.drop(columns="seconds") for where in (home, undisturbed))
+    assert ended() < 4, "the sweep was over before the kill"
+    go_on(tmp_path)
+    assert_exactly_once(tmp_path, "ring-longer")
+    pd.testing.assert_frame_equal(outcomes(tmp_path, "ring-longer"), outcomes(undisturbed, "ring-longer"))
+    first, second = (read(where, "ring-longer").steps.drop(columns="seconds") for where in (tmp_path, undisturbed))
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_a_killed_worker_costs_an_attempt_and_no_trial(home: Path) -> None:
-    driver = start(home, "--workers", "1")
-    histories = home / "studies" / "tiny-long" / "trials"
+def test_a_killed_worker_costs_an_attempt_and_no_trial(tmp_path: Path) -> None:
+    driver = start(tmp_path, "--workers", "1")
+    histories = tmp_path / "studies" / "ring-longer" / "trials"
     wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
     # only the workers of this sweep: those in the driver's own session
     search = ["pgrep", "-s", str(driver.pid), "-f", "ray::ResourceTrainable"]
@@ -217,31 +240,40 @@ def test_a_killed_worker_costs_an_attempt_and_no_trial(home: Path) -> None:
         os.kill(int(pid), signal.SIGKILL)
     output = driver.communicate(timeout=500)[0]
     assert driver.returncode == 0, output
-    assert_exactly_once(home, "tiny-long")
-    assert read(home, "tiny-long").trials["attempts"].max() == 2
+    assert_exactly_once(tmp_path, "ring-longer")
+    trials = read(tmp_path, "ring-longer").trials
+    assert trials["attempts"].max() == 2
+    assert '{"lost": 1}' in set(trials["losses"])
+    told = gansweep("why", trials.loc[trials["attempts"].idxmax(), "trial"], "--home", tmp_path, "--no-page")
+    assert "It took 2 attempts; of its workers 1 died." in told.stdout.replace("\n", " "), told.stdout + told.stderr
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on_from_the_saved_state(home: Path, executor: str) -> None:
-    driver = start(home, *(["--inline"] if executor == "inline" else ["--workers", "1"]))
-    histories = home / "studies" / "tiny-long" / "trials"
-    wait_until(lambda: any("inception_score" in file.read_text() for file in histories.glob("*/history.jsonl")), driver)
-    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the driver and all that it started
+# a terminal sends SIGINT to the driver and all that it started; a batch system sends SIGTERM
+@pytest.mark.parametrize(
+    ("executor", "stop"), [("--inline", signal.SIGTERM), ("--workers=1", signal.SIGINT)], ids=["sigterm", "ctrl-c"]
+)
+def test_a_request_to_stop_is_met_cleanly_and_the_same_command_goes_on_from_the_saved_state(
+    tmp_path: Path, executor: str, stop: signal.Signals
+) -> None:
+    driver = start(tmp_path, executor)
+    histories = tmp_path / "studies" / "ring-longer" / "trials"
+    wait_until(lambda: any("modes_captured" in file.read_text() for file in histories.glob("*/history.jsonl")), driver)
+    os.killpg(driver.pid, stop)
     output = driver.communicate(timeout=200)[0]
     assert driver.returncode == 130, output
     assert "the same command goes on" in output
-    stopped = read(home, "tiny-long").trials
+    stopped = read(tmp_path, "ring-longer").trials
     assert (stopped["status"] == "cancelled").sum() == 1
     assert not (stopped["status"] == "running").any()
     assert len(list(histories.glob("*/state.pt"))) == 1
-    launch(home, "--inline", preset="long")
-    assert_exactly_once(home, "tiny-long")
-    assert read(home, "tiny-long").trials["attempts"].sum() == 7
+    go_on(tmp_path)
+    assert_exactly_once(tmp_path, "ring-longer")
+    assert read(tmp_path, "ring-longer").trials["attempts"].sum() == 5
 
 
-def test_a_damaged_state_is_named_and_does_not_become_a_verdict(home: Path) -> None:
-    driver = start(home, "--inline")
-    histories = home / "studies" / "tiny-long" / "trials"
+def test_a_damaged_state_is_named_and_does_not_become_a_verdict(tmp_path: Path) -> None:
+    driver = start(tmp_path, "--inline")
+    histories = tmp_path / "studies" / "ring-longer" / "trials"
     wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
     driver.send_signal(signal.SIGINT)
     driver.communicate(timeout=200)
@@ -249,9 +281,9 @@ def test_a_damaged_state_is_named_and_does_not_become_a_verdict(home: Path) -> N
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content)
-    launch(home, "--inline", preset="long")
-    assert_exactly_once(home, "tiny-long")
-    assert "is damaged" in (home / "studies" / "tiny-long" / "launch.log").read_text()
+    go_on(tmp_path)
+    assert_exactly_once(tmp_path, "ring-longer")
+    assert "is damaged" in (tmp_path / "studies" / "ring-longer" / "launch.log").read_text()
 
 
 def test_a_changed_study_refuses_with_a_diff(home: Path, tmp_path: Path) -> None:
@@ -270,13 +302,12 @@ def test_a_changed_study_refuses_with_a_diff(home: Path, tmp_path: Path) -> None
     assert gansweep(*launch_it).returncode == 0, "a changed comment is not a changed study"
 
 
-def test_a_second_driver_on_one_run_is_refused(home: Path) -> None:
-    driver = start(home, "--inline")
-    histories = home / "studies" / "tiny-long" / "trials"
+def test_a_second_driver_on_one_run_is_refused(tmp_path: Path) -> None:
+    driver = start(tmp_path, "--inline")
+    histories = tmp_path / "studies" / "ring-longer" / "trials"
     wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
-    second = gansweep("launch", STUDY, "--preset", "long", "--home", home, "--inline")
-    assert second.returncode == 2
-    assert "another gansweep launch is running tiny-long" in second.stderr
+    with pytest.raises(ValueError, match="another gansweep launch is running ring-longer"):
+        go_on(tmp_path)
     driver.send_signal(signal.SIGINT)
     driver.communicate(timeout=200)
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from gansweep import records
+from gansweep.launch.trial_dir import TrialDir
 from gansweep.recorder import Recorder
-from gansweep.records import OUTCOME_COLUMNS, STEP_COLUMNS, TrackingUnreachable
+from gansweep.records import OUTCOME_COLUMNS, STEP_COLUMNS
+from gansweep.tracking import TrackingUnreachable
 
 CARD: dict[str, Any] = {
     "study": "made_up",
@@ -48,20 +45,30 @@ def row(step: int, **values: Any) -> dict[str, Any]:
     return {"step": step, "images_seen": 64 * step, "seconds": step / 10, "time_ms": 1_700_000_000_000 + step, **values}
 
 
-def record(uri: str, home: Path, times: int = 1) -> None:
+def record(uri: str, home: Path, times: int = 1, **options: Any) -> None:
     """One ended trial, one under way, one not started; `times` over, as after interruptions."""
+    reports = [
+        row(10, penalty=0.5, loss_generator=math.inf),
+        row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2),
+    ]
+    ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
+    course = {"best": 2.5, "best_step": 20, "drawdown": 0.25, "area": 2.0, "step_above_2": 15}
+    ended |= {f"inception_score_{name}": value for name, value in course.items()}
+    ended |= {"inception_score_protocol": "p", "ended_at": 1_700_000_001_000}
+    directories = {planned["trial"]: TrialDir(home / "trials" / planned["trial"]) for planned in CARD["trials"][:2]}
+    for directory in directories.values():
+        if not directory.begun():
+            directory.begin()
+            for report in reports:
+                directory.append(report)
+            (directory.path / "samples.png").write_bytes(b"\x89PNG made up")
+    directories["t0"].end(ended)
     for _ in range(times):
-        recorder = Recorder(uri, home, CARD)
+        recorder = Recorder(uri, home, CARD, **options)
         for planned in CARD["trials"][:2]:
-            recorder.start(planned, {"loss": "NonSaturating", "n_critic": 5}, 1_700_000_000_000)
-            recorder.report(planned["trial"], row(10, penalty=0.5, loss_generator=math.inf), b"\x89PNG made up")
-            recorder.report(
-                planned["trial"], row(20, inception_score=2.5, inception_score_std=0.1, mutual_information=2)
-            )
-        ended = {"status": "done", "verdict": "trained", "decision": "completed", "inception_score": 2.5, "step": 20}
-        course = {"best": 2.5, "best_step": 20, "drawdown": 0.25, "area": 2.0, "step_above_2": 15}
-        ended |= {f"inception_score_{name}": value for name, value in course.items()}
-        recorder.end("t0", ended | {"inception_score_protocol": "p"}, 1_700_000_001_000)
+            fields = {"loss": "NonSaturating", "n_critic": 5}
+            recorder.start(planned, fields.copy, directories[planned["trial"]].path, 1_700_000_000_000)
+        recorder.end("t0")
         assert recorder.close(finished=False) == ""
 
 
@@ -112,10 +119,13 @@ def test_an_outcome_that_is_too_long_for_a_tag_is_shortened_and_still_read(tmp_p
     event = {"step": 1, "until": 2, "rule": "Exploding", "verdict": "exploding", "evidence": 'a "quoted" word ' * 10}
     errors = {"t0": "line\n" * 1000, "t1": None}
     for planned in CARD["trials"][:2]:
-        trial = planned["trial"]
-        recorder.start(planned, {"n_critic": 5}, 1_700_000_000_000)
-        ended = {"status": "failed", "failure": "crashed", "error": errors[trial], "step": 20}
-        recorder.end(trial, {**ended, "events": [event] * (20 if trial == "t0" else 60)}, 1_700_000_001_000)
+        directory = TrialDir(tmp_path / "trials" / planned["trial"])
+        directory.begin()
+        ended = {"status": "failed", "failure": "crashed", "step": 20, "ended_at": 1_700_000_001_000}
+        ended |= {"error": errors[planned["trial"]], "events": [event] * (20 if planned["trial"] == "t0" else 60)}
+        directory.end(ended)
+        recorder.start(planned, dict, directory.path, 1_700_000_000_000)
+        recorder.end(planned["trial"])
     assert recorder.close(finished=True) == ""
     trials = records.read(uri, "made_up-smoke").trials.set_index("trial")
     assert trials["status"].tolist() == ["failed", "failed", "planned"]
@@ -164,39 +174,3 @@ def test_a_server_that_does_not_answer_is_named_in_seconds(tmp_path: Path) -> No
     with pytest.raises(TrackingUnreachable, match=r"http://127\.0\.0\.1:9 does not answer"):
         Recorder("http://127.0.0.1:9", tmp_path, CARD)
     assert time.monotonic() - started < 10
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "art")]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1800):
-            try:
-                records.check_reachable(uri)
-                break
-            except TrackingUnreachable:
-                assert process.poll() is None, "the tracking server did not start"
-                time.sleep(0.1)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def test_a_tracking_server_gives_the_same_frames_as_the_database(
-    store: tuple[str, Path], server: str, tmp_path: Path
-) -> None:
-    record(server, tmp_path)
-    ours, theirs = records.read(store[0], "made_up-smoke"), records.read(server, "made_up-smoke")
-    pd.testing.assert_frame_equal(ours.trials.drop(columns="run_id"), theirs.trials.drop(columns="run_id"))
-    pd.testing.assert_frame_equal(ours.steps, theirs.steps)
-    assert theirs.samples("t0") == ours.samples("t0")
-    assert theirs.plan == {key: value for key, value in ours.plan.items() if key != "launches"}
-    assert records.runs(server, "made_up") == ["made_up-smoke"]

@@ -288,8 +288,8 @@ def test_cells_of_one_arm_have_nothing_to_be_compared_with() -> None:
 @pytest.mark.parametrize(
     ("score", "thresholds", "told"),
     [
-        ("inception_score", [0.5, 3.0, 7.0], "then exceeded 3 show"),
-        ("modes_captured", [0.5, 7.5], "then exceeded 0.5 show"),
+        ("inception_score", [0.5, 3.0, 7.0], "score exceeded 3 in the end"),
+        ("modes_captured", [0.5, 7.5], "score exceeded 0.5 in the end"),
         ("inception_score", [0.5], "no threshold above 1, so"),
         ("modes_captured", [], "no threshold, so"),
     ],
@@ -300,8 +300,9 @@ def test_the_audit_takes_the_lowest_threshold_that_the_score_can_miss(
     results = made_up_results(draws=40)
     results = planned_as(results, score=score, thresholds=thresholds)
     results = dataclasses.replace(results, trials=results.trials.rename(columns={"inception_score": score}))
+    results = dataclasses.replace(results, steps=results.steps.rename(columns={"inception_score": score}))
     shown = sections.Audit().render(results)
-    assert told in shown.text[0]
+    assert told in " ".join([*shown.text, shown.tables[0].caption])
     assert ("false-prune rate" in shown.tables[0].shown) == ("exceeded" in told)
 
 
@@ -313,7 +314,7 @@ def test_the_papers_table_is_not_set_beside_another_score() -> None:
 
 def test_a_table_holds_the_counts_of_the_paper_when_the_trials_do() -> None:
     shown = sections.OutcomeTable().render(made_up_table_5()).tables[0].shown
-    assert shown.iloc[8, :6].tolist() == ["5", 0, 147, 42, 11, 0]
+    assert shown.iloc[8, :6].tolist() == ["5", "0", "147", "42", "11", 0]
 
 
 @pytest.mark.parametrize(

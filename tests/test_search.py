@@ -8,23 +8,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
 
 from gansweep import (
     Collapsed,
     Diverged,
     Frozen,
+    GradientPenalty,
+    Grid,
     InceptionScore,
     NGramDivergence,
+    Sobol,
+    WeightClip,
     choice,
+    either,
     integers,
     log_uniform,
     uniform,
 )
 from gansweep.search import Search, VerdictPruner, draw_cells, ending
+from gansweep.space import corners, factor_values, fields_of, parameters
 
 SPACE = {"depth": choice(4, 8, 12), "width": integers(1, 4), "norm": choice(True, False)}  # 24 cells
 RULES = (Diverged(), Frozen(patience=3), Collapsed(patience=3))
@@ -74,6 +82,100 @@ def test_ranges_are_kept_and_a_logarithmic_one_is_uniform_in_the_logarithm() -> 
 
 def test_without_a_space_there_is_one_empty_cell() -> None:
     assert draw_cells({}, 1, seed=0) == [{}]
+
+
+# Branches
+
+BRANCHED = {
+    "depth": choice(4, 8),
+    "constraint kind": either(
+        clipping={"constraint": WeightClip(), "constraint.bound": log_uniform(1e-3, 0.1)},
+        penalty={"constraint": GradientPenalty(), "constraint.weight": choice(1, 10, 100)},
+        none={"constraint": None},
+    ),
+}
+
+
+def test_a_cell_draws_what_its_branch_draws_and_nothing_else() -> None:
+    cells = draw_cells(BRANCHED, 200, seed=0)
+    drawn = {"clipping": "constraint.bound", "penalty": "constraint.weight", "none": None}
+    for cell in cells:
+        expected = {"depth", "constraint kind", drawn[cell["constraint kind"]]} - {None}
+        assert set(cell) == expected
+    # the space has 2 x (infinitely many + 3 + 1) cells; all eight of the finite branches come in 200 draws
+    counts = Counter(cell["constraint kind"] for cell in cells)
+    assert (counts["penalty"], counts["none"]) == (6, 2)
+
+
+def test_a_branch_sets_its_fixed_fields_beside_what_it_draws() -> None:
+    fields = fields_of(BRANCHED, {"depth": 4, "constraint kind": "penalty", "constraint.weight": 10})
+    assert fields == {"depth": 4, "constraint": GradientPenalty(), "constraint.weight": 10}
+
+
+def test_parameters_of_different_branches_have_names_of_their_own() -> None:
+    space = {"kind of rate": either(low={"lr": log_uniform(1e-5, 1e-4)}, high={"lr": log_uniform(1e-3, 1e-2)})}
+    assert [name for name, _, _ in parameters(space)] == ["kind of rate", "lr (low)", "lr (high)"]
+    assert {tuple(cell) for cell in draw_cells(space, 10, seed=0)} == {("kind of rate", "lr")}
+    assert factor_values(space) == {"kind of rate": ["low", "high"], "lr": None}
+
+
+def test_the_first_cells_of_branches_come_with_every_other_option() -> None:
+    kinds = [cell["constraint kind"] for cell in corners(BRANCHED)]
+    assert set(kinds) == {"clipping", "penalty", "none"}
+    assert {cell.get("constraint.weight") for cell in corners(BRANCHED)} == {None, 1, 10, 100}
+    assert {cell["depth"] for cell in corners(BRANCHED)} == {4, 8}
+
+
+def test_an_optuna_trial_of_a_branch_has_the_parameters_of_that_branch(tmp_path: Path) -> None:
+    search = Search(tmp_path / "journal", "run", VerdictPruner(*RULES), InceptionScore())
+    cells = {cell["constraint kind"]: cell for cell in draw_cells(BRANCHED, 20, seed=0)}
+    for name, cell in cells.items():
+        search.start(name, {**cell, "arm": "gan"}, BRANCHED, ARMS)
+    found = {trial.user_attrs["gansweep.trial_id"]: trial.params for trial in search.study.get_trials()}
+    assert set(found["clipping"]) == {"depth", "constraint kind", "constraint.bound (clipping)", "arm"}
+    assert set(found["none"]) == {"depth", "constraint kind", "arm"}
+
+
+# Designs
+
+
+def test_a_sobol_sequence_covers_the_space_more_evenly_than_chance() -> None:
+    space = {"x": uniform(0, 1), "y": log_uniform(1e-4, 1), "kind": choice("a", "b", "c", "d")}
+    cells = draw_cells(space, 64, seed=0, search=Sobol())
+    assert cells == draw_cells(space, 64, seed=0, search=Sobol())
+    assert cells[:10] == draw_cells(space, 10, seed=0, search=Sobol())
+    assert cells != draw_cells(space, 64, seed=1, search=Sobol())
+    # by chance 16 +- 3.5 of 64 cells have each option; the discrepancy of 64 random points is about 0.02
+    assert set(Counter(cell["kind"] for cell in cells).values()) <= {15, 16, 17}
+    points = np.array([[cell["x"], 1 + math.log10(cell["y"]) / 4] for cell in cells])
+    chance = np.random.default_rng(0).random((64, 2))
+    assert qmc.discrepancy(points) < qmc.discrepancy(chance) / 4
+
+
+def test_a_sobol_sequence_has_branches_and_constants() -> None:
+    cells = draw_cells({**BRANCHED, "one": choice(7)}, 8, seed=0, search=Sobol())
+    assert {cell["constraint kind"] for cell in cells} == {"clipping", "penalty", "none"}
+    assert {cell["one"] for cell in cells} == {7}
+
+
+def test_a_grid_is_the_product_in_the_order_of_the_space() -> None:
+    space = {"depth": choice(4, 8), "num": integers(1, 3), "lr": log_uniform(1e-4, 1e-2, steps=3)}
+    cells = draw_cells(space, 18, seed=5, search=Grid())
+    assert len(cells) == 18
+    assert [cell["lr"] for cell in cells[:3]] == pytest.approx([1e-4, 1e-3, 1e-2])
+    assert [(cell["depth"], cell["num"]) for cell in cells[::3]] == [(d, n) for d in (4, 8) for n in (1, 2, 3)]
+
+
+def test_a_grid_goes_through_every_branch() -> None:
+    space = {"kind of x": either(a={"x": choice(1, 2)}, b={"y": integers(0, 8, steps=3)}, c={})}
+    found = draw_cells(space, 6, seed=0, search=Grid())
+    assert [cell.get("x") for cell in found] == [1, 2, None, None, None, None]
+    assert [cell.get("y") for cell in found] == [None, None, 0, 4, 8, None]
+
+
+def test_a_range_without_steps_has_no_grid() -> None:
+    with pytest.raises(ValueError, match="a grid needs the number of steps of the range 0 to 1"):
+        draw_cells({"x": uniform(0, 1)}, 3, seed=0, search=Grid())
 
 
 # Our rules in a stock Optuna study
@@ -154,7 +256,8 @@ def test_a_trial_carries_its_cell_its_arm_and_its_id(tmp_path: Path) -> None:
     assert [t.params for t in search.study.get_trials()] == [{"depth": 8, "arm": "wgan_gp"}, {"depth": 4, "arm": "gan"}]
     assert [t.user_attrs["gansweep.trial_id"] for t in search.study.get_trials()] == ["aa", "bb"]
     assert {t.state for t in search.study.get_trials()} == {TrialState.RUNNING}
-    assert search.running == {"aa", "bb"}
+    assert not search.has_end("aa")
+    assert not search.has_end("cc")
 
 
 def test_starting_twice_makes_one_trial(tmp_path: Path) -> None:
@@ -189,7 +292,10 @@ def test_a_diverged_trial_is_pruned_within_one_report(bad: dict[str, Any], prune
     assert not search.would_prune("aa")
     search.report("aa", row(20, **bad))
     assert search.would_prune("aa") is prunes
-    assert opened(tmp_path).would_prune("aa") is prunes  # and the journal keeps it
+    again = opened(tmp_path)
+    for one in (row(10), row(20, **bad)):  # as a new driver does, from the trial's directory
+        again.report("aa", one)
+    assert again.would_prune("aa") is prunes
 
 
 def test_a_repeated_or_older_report_is_left_as_it_is(tmp_path: Path) -> None:
@@ -198,7 +304,23 @@ def test_a_repeated_or_older_report_is_left_as_it_is(tmp_path: Path) -> None:
     for step, score in ((10, 2.0), (20, 3.0), (20, 9.0), (10, 9.0)):
         search.report("aa", row(step, score))
     assert frozen(search).intermediate_values == {10: 2.0, 20: 3.0}
-    assert frozen(search).user_attrs["report:000000020"]["inception_score"] == 3.0
+    assert [one["inception_score"] for one in search.rows["aa"]] == [2.0, 3.0]
+
+
+def test_reports_are_kept_while_their_trial_runs_and_never_in_the_journal(tmp_path: Path) -> None:
+    search = opened(tmp_path)
+    begin(search, "aa")
+    begin(search, "bb")
+    for step in range(1, 50):
+        search.report("aa", row(step, score=None))
+    assert len(search.rows["aa"]) == 49
+    assert len((tmp_path / "journal").read_bytes().splitlines()) == 3  # the study and two trials
+    search.end("aa", ended("done", decision="pruned"))
+    assert list(search.rows) == ["bb"]
+
+
+def ended(status: str = "done", score: float | None = None, **columns: Any) -> dict[str, Any]:
+    return {"status": status, "inception_score": score, **columns}
 
 
 def test_a_search_that_is_opened_again_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
@@ -207,17 +329,17 @@ def test_a_search_that_is_opened_again_goes_on_and_doubles_nothing(tmp_path: Pat
     begin(first, "bb", depth=8)
     first.report("aa", row(10, 2.0))
     first.report("bb", row(10, 2.5))
-    first.end("bb", TrialState.COMPLETE, 2.5, {"verdict": "trained"})
+    first.end("bb", ended(score=2.5, verdict="trained"))
 
     again = opened(tmp_path)
-    assert again.running == {"aa"}
+    assert (again.has_end("aa"), again.has_end("bb")) == (False, True)
     begin(again, "aa")
     begin(again, "bb", depth=8)
     begin(again, "cc")
     again.report("aa", row(10, 9.0))
     again.report("aa", row(20, 3.0))
-    again.end("aa", TrialState.COMPLETE, 3.0, {"verdict": "trained"})
-    again.end("bb", TrialState.FAIL, None, {"verdict": "lost"})  # it has ended: nothing happens
+    again.end("aa", ended(score=3.0, verdict="trained"))
+    again.end("bb", ended("failed", failure="lost"))  # it has ended: nothing happens
 
     trials = opened(tmp_path).study.get_trials()
     assert [t.user_attrs["gansweep.trial_id"] for t in trials] == ["aa", "bb", "cc"]
@@ -232,7 +354,7 @@ def test_a_kill_after_any_line_of_the_journal_leaves_a_search_that_goes_on(tmp_p
     search = opened(whole)
     begin(search, "aa")
     search.report("aa", row(10, 2.0))
-    search.end("aa", TrialState.COMPLETE, 2.0, {"verdict": "trained"})
+    search.end("aa", ended(score=2.0, verdict="trained"))
     lines = (whole / "journal").read_bytes().splitlines(keepends=True)
     for kept in range(1, len(lines) + 1):
         folder = tmp_path / str(kept)
@@ -240,33 +362,39 @@ def test_a_kill_after_any_line_of_the_journal_leaves_a_search_that_goes_on(tmp_p
         (folder / "journal").write_bytes(b"".join(lines[:kept]))
         rest = opened(folder)
         begin(rest, "aa")
-        if rest.running:
-            rest.report("aa", row(10, 2.0))
-            rest.end("aa", TrialState.COMPLETE, 2.0, {"verdict": "trained"})
+        rest.report("aa", row(10, 2.0))
+        rest.end("aa", ended(score=2.0, verdict="trained"))
         (trial,) = rest.study.get_trials()
         assert (trial.state, trial.value, trial.params) == (TrialState.COMPLETE, 2.0, {"depth": 4, "arm": "gan"})
         assert trial.intermediate_values == {10: 2.0}
         assert trial.user_attrs["gansweep.verdict"] == "trained"
 
 
-@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
-def test_every_end_is_told_once_with_its_reason(state: TrialState, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (ended(score=2.0), TrialState.COMPLETE),
+        (ended(score=2.0, decision="pruned"), TrialState.PRUNED),
+        (ended("failed", failure="oom"), TrialState.FAIL),
+    ],
+)
+def test_every_end_is_told_once_with_its_reason(outcome: dict[str, Any], state: TrialState, tmp_path: Path) -> None:
     search = opened(tmp_path)
     begin(search, "aa")
     search.report("aa", row(10, 2.0))
     for _ in range(2):
-        search.end("aa", state, 2.0, {"verdict": "collapsed", "evidence": "all alike"})
+        search.end("aa", {**outcome, "verdict": "collapsed", "evidence": "all alike"})
     trial = frozen(search)
     assert trial.state == state
     assert trial.user_attrs["gansweep.evidence"] == "all alike"
-    assert search.running == set()
+    assert search.has_end("aa")
 
 
 def test_a_pruned_trial_with_a_nan_ends_as_pruned(tmp_path: Path) -> None:
     search = opened(tmp_path)
     begin(search, "aa")
     search.report("aa", row(10, math.nan))
-    search.end("aa", TrialState.PRUNED, math.nan, {"verdict": "diverged"})
+    search.end("aa", ended(score=math.nan, decision="pruned", verdict="diverged"))
     assert opened(tmp_path).study.get_trials()[0].state == TrialState.PRUNED
 
 
@@ -294,7 +422,7 @@ def test_a_stock_median_pruner_works_here(tmp_path: Path) -> None:
         begin(search, f"good{number}")
         for step in (10, 20):
             search.report(f"good{number}", row(step, score))
-        search.end(f"good{number}", TrialState.COMPLETE, score, {})
+        search.end(f"good{number}", ended(score=score))
     begin(search, "bad")
     search.report("bad", row(10, score=None))
     assert not search.would_prune("bad")  # nothing was scored yet

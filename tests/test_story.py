@@ -232,7 +232,7 @@ def test_a_study_without_thresholds_says_nothing_of_them() -> None:
 def test_a_running_trial_is_at_its_last_report() -> None:
     results = arranged(status="running", verdict=None, step=float("nan"))
     told = of(reporting(results, {"loss_generator": {100: 1.0, 200: 2.0}}))
-    assert told.answer == "c0000/gan is running, at step 200"
+    assert told.answer == "c0000/gan is running, at step 200 of 2000"
 
 
 def test_recorded_events_stand_in_the_order_of_steps_with_the_rules_words() -> None:
@@ -433,6 +433,7 @@ def test_a_panel_per_quantity_holds_the_trial_solid_and_the_healthy_one_dashed()
 
 def record(home: Path, run: str, results: MadeUpResults) -> None:
     """Every trial of the results as an ended one of a recorded run; ids begin with the run's name."""
+    from gansweep.launch.trial_dir import TrialDir
     from gansweep.recorder import Recorder
 
     known = results.trials.assign(trial=run + results.trials["trial"])
@@ -442,10 +443,14 @@ def record(home: Path, run: str, results: MadeUpResults) -> None:
     recorder = Recorder(default_uri(home), home, {**results.plan, "run": run, "launch_id": run, "trials": planned})
     ended = known[["status", "verdict", "verdict_step", "evidence", "decision", "step", "inception_score"]]
     for one, outcome in zip(planned, ended.to_dict("records"), strict=True):
-        recorder.start(one, {}, 1_700_000_000_000)
+        directory = TrialDir(home / "studies" / run / "trials" / one["trial"])
+        directory.begin()
         for step in (100, 200):
-            recorder.report(one["trial"], {"step": step, "time_ms": step, "loss_generator": 1.0}, b"PNG")
-        recorder.end(one["trial"], outcome, 1_700_000_001_000)
+            directory.append({"step": step, "time_ms": step, "loss_generator": 1.0})
+        (directory.path / "samples.png").write_bytes(b"PNG")
+        directory.end({**outcome, "ended_at": 1_700_000_001_000})
+        recorder.start(one, dict, directory.path, 1_700_000_000_000)
+        recorder.end(one["trial"])
     assert recorder.close(finished=True) == ""
 
 

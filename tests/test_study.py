@@ -13,22 +13,32 @@ import pytest
 import torch
 
 from gansweep import (
+    GP,
+    NSGA2,
+    TPE,
     Adam,
     BelowScore,
     Collapsed,
     DCGANDiscriminator,
     Diverged,
     GradientPenalty,
+    Grid,
+    Hyperband,
     InceptionScore,
     LeastSquares,
+    Median,
     NGramDivergence,
     NonSaturating,
     Preset,
+    RandomSearch,
+    Sobol,
     Study,
     TrialConfig,
     Wasserstein,
     WeightClip,
+    Wilcoxon,
     choice,
+    either,
     uniform,
 )
 from gansweep.data.cache import Images
@@ -167,6 +177,156 @@ def test_a_continuous_space_has_no_end(declared: dict[str, Any]) -> None:
     declared["presets"] = {}
     study = Study(**{**declared, "space": {"generator_optimizer.lr": uniform(1e-4, 1e-3)}, "draws": 50})
     assert len(study.plan()) == 100
+
+
+# Searches
+
+KINDS = either(
+    clipping={"constraint": WeightClip(), "constraint.bound": uniform(0.001, 0.1)},
+    penalty={"constraint": GradientPenalty(), "constraint.weight": choice(1.0, 10.0)},
+)
+TUNED: dict[str, Any] = {
+    "axes": {"objective": {"wgan": {"loss": Wasserstein(), "discriminator.norm": "layer"}}},
+    "space": {"constraint kind": KINDS, "generator.depth": choice(4, 8)},
+    "search": TPE(),
+    "presets": {},
+    "labels": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pruner": Hyperband(), "search": RandomSearch()}, "it would bias the counts"),
+        ({"pruner": Wilcoxon(), "search": Sobol()}, "Study.pruner = Wilcoxon(p=0.1, startup=2) needs a sequential"),
+        ({"goals": ("failures",), "search": Grid()}, "with Grid, which fixes the cells before anything runs"),
+        ({"limits": {"failures": 0.0}, "search": RandomSearch()}, "needs a sequential search such as TPE()"),
+        ({"space": {}}, "TPE has nothing to search"),
+        (
+            {"goals": ("inception_scor",)},
+            "Study.goals: 'inception_scor' does not exist; did you mean 'inception_score'?",
+        ),
+        ({"goals": ("failures", "failures")}, "repeats a goal"),
+        ({"failed_scores": {"failures": 1.0}}, "Study.failed_scores: 'failures' does not exist"),
+        ({"limits": {"inception_score": 1.0}}, "Study.limits: 'inception_score' does not exist"),
+        ({"search": GP()}, "GP learns from candidates with a value only: say what a failed run counts as"),
+        ({"search": NSGA2()}, "NSGA2 learns from candidates with a value only"),
+        ({"goals": ("inception_score", "failures")}, "a study with several goals learns from candidates with a value"),
+        (
+            {"goals": ("failures", "seconds_per_step"), "pruner": Hyperband()},
+            "Hyperband compares by one score, and Study.goals has 2: set pruner = None",
+        ),
+        ({"pruner": Median(), "repeats": 3}, "one arm and repeats = 1, not 3 trials for each candidate"),
+        ({"pruner": Hyperband(), "goals": ("failures",)}, "it needs a score as the goal"),
+        ({"pruner": Wilcoxon()}, "Wilcoxon compares candidates seed by seed: it needs one arm and repeats of 4"),
+        ({"space": {"data.size": choice(16, 32)}}, "field 'data.size' cannot be searched one by one"),
+        ({"space": {"kind": KINDS}}, "space 'kind' is an either(): name it in words, such as 'constraint kind'"),
+        (
+            {"space": {"constraint kind": KINDS, "constraint.weight": choice(1.0)}},
+            "field 'constraint.weight' is set by two entries of the space; only one may set it",
+        ),
+        (
+            {"axes": {"objective": {"a": {"constraint": None, "loss": Wasserstein(), "discriminator.norm": "layer"}}}},
+            "field 'constraint' is set by axis 'objective' and by the space",
+        ),
+        (
+            {"space": {"constraint kind": either(a={"constraint": WeightClip()}, b={"constraint.wight": choice(1.0)})}},
+            "branch 'b' of 'constraint kind':",
+        ),
+        ({"labels": {"constraint.weigth": "lambda"}}, "did you mean 'constraint.weight'?"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_in_one_line(
+    changes: dict[str, Any], words: str, declared: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are compared below
+        Study(**{**declared, **TUNED, **changes})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: either(one={"n_critic": 1}), "either() needs at least two branches"),
+        (lambda: either(a={"x y": KINDS}, b={}), "is an either() within an either()"),
+        (lambda: uniform(0, 1, steps=1), "steps = 1 needs at least 2 values"),
+        (lambda: Hyperband(factor=1), "Hyperband.factor = 1"),
+        (lambda: Wilcoxon(p=1.5), "Wilcoxon.p = 1.5 must be below 1"),
+        (lambda: TPE(startup=0), "TPE.startup = 0"),
+        (lambda: NSGA2(popluation=4), "did you mean 'population'?"),
+    ],
+)
+def test_a_part_of_a_search_with_a_wrong_value_is_refused(build: Any, words: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are compared below
+        build()
+    assert words in str(error.value)
+
+
+def test_a_grid_has_as_many_cells_as_the_product_and_no_other_number(declared: dict[str, Any]) -> None:
+    declared["presets"] = {}
+    plan = Study(**{**declared, "search": Grid(), "draws": 1}).plan()
+    assert len(plan) == plan.num_planned == 6 * 2
+    assert len(Study(**{**declared, "search": Grid(), "draws": 6}).plan()) == 12
+    with pytest.raises(ValueError, match="draws = 4, but the grid has 6 cells: leave draws unset"):
+        Study(**{**declared, "search": Grid(), "draws": 4}).plan()
+
+
+def test_another_design_draws_other_cells_of_the_same_space(declared: dict[str, Any]) -> None:
+    plans = {
+        type(search).__name__: {trial.id for trial in Study(**{**declared, "search": search}).plan()}
+        for search in (RandomSearch(), Sobol())
+    }
+    assert plans["RandomSearch"] == {trial.id for trial in Study(**declared).plan()}
+    assert plans["Sobol"] != plans["RandomSearch"]
+
+
+def test_a_tuning_study_plans_its_trials_without_knowing_them(declared: dict[str, Any]) -> None:
+    plan = Study(**{**declared, **TUNED, "draws": 5, "repeats": 2}).plan()
+    assert (len(plan), plan.num_planned) == (0, 10)
+    slots = plan.slots()
+    assert [slot["cell"] for slot in slots] == [f"c{n:03d}" for n in range(5) for _ in range(2)]
+    assert len({slot["trial"] for slot in slots}) == 10
+    grown = plan + plan.study.candidate(
+        1, {"constraint kind": "penalty", "constraint.weight": 1.0, "generator.depth": 8}
+    )
+    assert [slot["trial"].startswith("undrawn-") for slot in grown.slots()] == [True] * 2 + [False] * 2 + [True] * 6
+    assert [slot["seed"] for slot in grown.slots()] == [slot["seed"] for slot in slots]
+
+
+def test_everything_that_may_be_drawn_is_checked_before_anything_runs(declared: dict[str, Any]) -> None:
+    plan = Study(**{**declared, **TUNED}).plan()
+    drawn = [(type(t.config.constraint).__name__, t.config.generator.depth) for t in plan.examples()]
+    assert {kind for kind, _ in drawn} == {"WeightClip", "GradientPenalty"}
+    assert {depth for _, depth in drawn} == {4, 8}
+
+
+def test_the_fields_of_branches_are_no_difference_between_the_arms(declared: dict[str, Any]) -> None:
+    arms = {"wgan": {"loss": Wasserstein(), "discriminator.norm": "layer"}, "gan": {"discriminator.norm": "layer"}}
+    study = Study(**{**declared, **TUNED, "axes": {"objective": arms}})
+    assert not [name for name in study.arm_changes()["gan"] if name.startswith("constraint")]
+    assert not [name for name in study.baseline_fields() if name.startswith("constraint")]
+    assert study.factors == {
+        "constraint kind": ["clipping", "penalty"],
+        "constraint.bound": None,
+        "constraint.weight": [1.0, 10.0],
+        "generator.depth": [4, 8],
+    }
+
+
+@pytest.mark.parametrize(
+    ("study", "preset", "ends"),
+    [
+        ("arch_robustness", "laptop", (48, "f2af14241c7b", "39e349c03a8e")),
+        ("arch_robustness", "paper", (400, "440238321d26", "be0a282c39b6")),
+        ("failure_modes_toy", "laptop", (133, "1edf609a49dd", "3d5775c98d91")),
+        ("label_budgets", "paper", (200, "b57c914340bc", "418c38859cb6")),
+    ],
+)
+def test_the_trials_of_published_studies_keep_their_ids(study: str, preset: str, ends: tuple[int, str, str]) -> None:
+    # recorded runs are found by these; made by: gansweep plan before searches could be chosen
+    plan = load_study(STUDIES / f"{study}.py").at(preset).plan()
+    assert (len(plan), plan.trials[0].id, plan.trials[-1].id) == ends
 
 
 # Arms

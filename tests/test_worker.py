@@ -54,14 +54,12 @@ def worker(tmp_path: Path) -> Worker:
     file.write_text(STUDY)
     (tmp_path / "trials").mkdir()
     key = content_id(GaussianRing())
-    return Worker(Workplace(Selection(file=str(file)), tmp_path, {key: None}, {key: (None,)}, "cpu"))
+    return Worker(Workplace(Selection(file=str(file)), str(tmp_path), {key: None}, {key: (None,)}, "cpu"))
 
 
 def run(worker: Worker, arm: str) -> list[Report]:
     trial = next(trial for trial in worker.study.plan() if trial.arm == arm)
-    directory = worker.workplace.folder / "trials" / trial.id
-    directory.mkdir()
-    (directory / "attempt").write_text("1")
+    worker.states.take(trial.id, 1)
     return list(worker.run(Assignment(trial.id, arm, {}, trial.config.seed, attempt=1, recorded_step=0)))
 
 
@@ -95,8 +93,8 @@ def test_scores_pictures_and_states_of_points_are_written_like_those_of_images(w
     reports = run(worker, "eager")
     row = numbers(reports[-1])
     assert {"modes_captured", "high_quality", "reverse_kl", "loss_generator", "penalty"} <= set(row)
-    (folder,) = (worker.workplace.folder / "trials").iterdir()
-    assert (folder / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert reports[-1].samples is not None
+    assert reports[-1].samples.startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

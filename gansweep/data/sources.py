@@ -363,8 +363,13 @@ _NAMED: dict[str, tuple[Any, str | None]] = {
 }
 
 
-def named(text: str, size: int | None = None, limit: int | None = None) -> ImageSource | TextFile:
-    """The data set that `--data NAME[:PATH]` means; `ValueError` for an unknown name or a missing path."""
+def named(
+    text: str, size: int | None = None, limit: int | None = None, *, is_here: bool = True
+) -> ImageSource | TextFile:
+    """The data set that `--data NAME[:PATH]` means; `ValueError` for an unknown name or a missing path.
+
+    With `is_here` False the path is one of another machine, and nothing is looked for.
+    """
     name, _, path = text.partition(":")
     if name not in _NAMED:
         raise misspelt("data set", name, _NAMED)
@@ -377,6 +382,6 @@ def named(text: str, size: int | None = None, limit: int | None = None) -> Image
     if path and location:
         fields[location] = path
     source: ImageSource | TextFile = kind(**{key: value for key, value in fields.items() if value is not None})
-    if path and isinstance(source, ImageSource):
+    if path and is_here and isinstance(source, ImageSource):
         source.files()
     return source

@@ -16,23 +16,26 @@ from typing import Any
 import gansweep
 from gansweep import trajectory
 from gansweep.parts import content_id, describe
-from gansweep.space import Choice
-from gansweep.study import Plan, Selection
+from gansweep.study import Plan, Selection, Study
+from gansweep.tracking import masked
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
 NUMERIC_SOURCES = (
     *("data", "losses", "metrics", "models"),
     *(
         "diagnostics.py",
+        "goals.py",
         "initialisation.py",
+        "memory.py",
         "optimizers.py",
         "outputs.py",
         "randomness.py",
         "schedules.py",
         "search.py",
+        "space.py",
     ),
-    *("stability.py", "study.py", "training.py", "trajectory.py", "trial.py"),
-    *("launch/driver.py", "launch/worker.py"),
+    *("stability.py", "strategies.py", "study.py", "training.py", "trajectory.py", "trial.py"),
+    *("launch/candidates.py", "launch/driver.py", "launch/worker.py"),
 )
 
 
@@ -53,9 +56,9 @@ def design_card(
         "source": study.source,
         "caveats": list(study.caveats),
         "seed": study.seed,
-        "draws": study.draws,
+        "draws": study.num_cells,
         "repeats": study.repeats,
-        "planned": len(plan),
+        "planned": plan.num_planned,
         "space_size": int(size) if size != float("inf") else None,
         "score": metric.name,
         "scores": [
@@ -71,32 +74,33 @@ def design_card(
         "score_label": study.label(metric.name),
         "protocols": protocols,
         "thresholds": list(study.thresholds),
-        "factors": {
-            path: {
-                "label": study.label(path),
-                "values": list(space.options) if isinstance(space, Choice) else None,
-            }
-            for path, space in study.space.items()
-        },
+        "factors": {name: {"label": study.label(name), "values": values} for name, values in study.factors.items()},
+        "search": _search(study),
         "arms": {arm: {"label": study.label(arm), "changes": changes} for arm, changes in study.arm_changes().items()},
         "baseline": study.baseline_fields(),
         "pruning": {"rules": [_words(rule) for rule in study.rules], "audit_fraction": study.audit_fraction},
         "data": data,
         "design": plan.design(),
         "provenance": provenance(),
-        "trials": [
-            {
-                "trial": trial.id,
-                "cell": trial.cell,
-                "arm": trial.arm,
-                "seed": trial.config.seed,
-                "position": trial.position,
-                "factors": dict(trial.factors),
-            }
-            for trial in plan
-        ],
+        "trials": plan.slots(),
     }
     return card | {"design_hash": content_id(design_of(card) | {"code": numeric_code()})}
+
+
+def _search(study: Study) -> dict[str, Any]:
+    """How cells are found, and, where the study tunes, what for."""
+    goals = [
+        {"name": aim, "label": study.label(aim), "higher_is_better": direction == "maximize"}
+        for aim, direction in zip(study.aims, study.directions, strict=True)
+    ]
+    return {
+        "by": _words(study.search),
+        "sequential": study.search.sequential,
+        "pruner": _words(study.pruner) if study.pruner else None,
+        "goals": goals if study.search.sequential else [],
+        "failed_scores": dict(study.failed_scores),
+        "limits": dict(study.limits),
+    }
 
 
 def design_of(card: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def provenance() -> dict[str, Any]:
         "hardware": _hardware(),
         "system": f"{platform.system()} {platform.machine()}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["gansweep", *sys.argv[1:]]),
+        "command": masked(" ".join(["gansweep", *sys.argv[1:]])),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,18 +13,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gansweep.launch.tally import in_a_word
+
 if TYPE_CHECKING:
     from gansweep.launch.driver import Driver
 
 REFRESH_SECONDS = 0.5
+SHOWN_RUNNING = 8
 
 
 class LiveTable:
-    """A view of the driver. `show` is cheap: it draws at most twice a second."""
+    """A view of the driver. `show` is cheap: it draws at most twice a second, from what the driver has counted."""
 
     def __init__(self, console: Console, driver: Driver, title: str, workers: int) -> None:
         self.console, self.driver, self.title, self.workers = console, driver, title, max(1, workers)
-        self.started, self.drawn, self.told = time.monotonic(), 0.0, set(driver.outcomes)
+        self.drawn, self.told = 0.0, len(driver.outcomes)
+        self.behind = False
         self.live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
 
     def __enter__(self) -> LiveTable:
@@ -46,21 +51,25 @@ class LiveTable:
             self.drawn = time.monotonic()
 
     def _lines(self) -> None:
-        for trial in [trial for trial in self.driver.outcomes if trial not in self.told]:
-            self.told.add(trial)
-            outcome, planned = self.driver.outcomes[trial], self._planned(trial)
-            score = outcome.get(self.driver.study.metrics[0].name)
-            counts = self.driver.counts()
+        """A line for each trial that has ended since the last look: the newest of the outcomes, which are in order.
+
+        And one where the tracking store goes away or comes back.
+        """
+        if bool(behind := self.driver.recorder.behind) != self.behind:
+            self.behind = bool(behind)
+            self.console.print(behind or "the tracking store takes records again", highlight=False)
+        news = list(itertools.islice(reversed(self.driver.outcomes), len(self.driver.outcomes) - self.told))
+        for trial in reversed(news):
+            self.told += 1
+            outcome, planned = self.driver.outcomes[trial], self.driver.tally.trials[trial]
+            score = outcome.get(self._score)
             self.console.print(
-                f"{counts['done'] + counts['failed']}/{counts['planned']} {planned.cell} {planned.arm} {trial}: "
-                f"{outcome['status']} {outcome.get('verdict') or outcome.get('failure')}"
+                f"{self.told}/{self.driver.plan.num_planned} {planned.cell} {planned.arm} {trial}: "
+                f"{outcome['status']} {in_a_word(outcome)}"
                 + (f", score {score:.2f}" if score is not None else "")
                 + f" at step {outcome['step']}; {self._eta()}",
                 highlight=False,
             )
-
-    def _planned(self, trial: str):  # type: ignore[no-untyped-def]
-        return next(planned for planned in self.driver.plan if planned.id == trial)
 
     def _picture(self) -> Group:
         counts = self.driver.counts()
@@ -69,10 +78,11 @@ class LiveTable:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("arm", "planned", "done", "failed", "running", "best score", "verdicts so far"):
             table.add_column(name, justify="left" if name in ("arm", "verdicts so far") else "right")
+        running_in = Counter(live.planned.arm for live in self.driver.live.values())
         for arm in self.driver.study.arms:
-            table.add_row(*self._row(arm))
+            table.add_row(*self._row(arm, running_in[arm]))
         running = Table(box=None, pad_edge=False, show_header=False)
-        for live in list(self.driver.live.values())[:8]:
+        for live in itertools.islice(self.driver.live.values(), SHOWN_RUNNING):
             steps = live.planned.config.steps
             row = live.rows[-1] if live.rows else {}
             score = next((r[m] for r in reversed(live.rows) for m in [self._score] if m in r), None)
@@ -83,43 +93,25 @@ class LiveTable:
                 f"score {score:.2f}" if score is not None else "",
             )
         hint = "Ctrl-C stops cleanly; the same command goes on" if not self.driver.stopping else "stopping ..."
-        return Group(head, table, running, Text(hint, style="dim"))
+        behind = self.driver.recorder.behind
+        return Group(head, table, running, *([Text(behind, style="yellow")] if behind else []), Text(hint, style="dim"))
 
     @property
     def _score(self) -> str:
         return self.driver.study.metrics[0].name
 
-    def _row(self, arm: str) -> tuple[str, ...]:
-        planned = [trial.id for trial in self.driver.plan if trial.arm == arm]
-        ended = [self.driver.outcomes[trial] for trial in planned if trial in self.driver.outcomes]
-        status = Counter(str(outcome["status"]) for outcome in ended)
-        verdicts = Counter(str(outcome.get("verdict") or outcome.get("failure")) for outcome in ended)
-        scores = [outcome[self._score] for outcome in ended if outcome.get(self._score) is not None]
-        running = sum(live.planned.arm == arm for live in self.driver.live.values())
-        best = f"{max(scores):.2f}" if scores else "-"
-        numbers = (len(planned), status["done"], status["failed"], running)
-        return arm, *map(str, numbers), best, " ".join(f"{name} {n}" for name, n in verdicts.most_common())
+    def _row(self, name: str, running: int) -> tuple[str, ...]:
+        arm = self.driver.tally.arms[name]
+        best = f"{arm.best:.2f}" if arm.best is not None else "-"
+        numbers = (arm.planned, arm.status["done"], arm.status["failed"], running)
+        return name, *map(str, numbers), best, " ".join(f"{name} {n}" for name, n in arm.verdicts.most_common())
 
     def _eta(self) -> str:
         """A forecast from the seconds per step of each arm so far."""
-        spent: dict[str, list[float]] = {}
-        for trial in self.driver.plan:
-            outcome = self.driver.outcomes.get(trial.id)
-            rows = self.driver.live[trial.id].rows if trial.id in self.driver.live else []
-            last = rows[-1] if rows else {}
-            seconds = (outcome or {}).get("train_seconds") or last.get("seconds")
-            step = (outcome or {}).get("step") or last.get("step")
-            if seconds and step:
-                extra = (outcome or last).get("evaluate_seconds") or 0.0
-                spent.setdefault(trial.arm, []).append((seconds + extra) / step)
-        left = 0.0
-        for trial in self.driver.plan:
-            if trial.id not in self.driver.outcomes:
-                if trial.arm not in spent:
-                    return "time left unknown yet"
-                rows = self.driver.live[trial.id].rows if trial.id in self.driver.live else []
-                steps = trial.config.steps - (rows[-1]["step"] if rows else 0)
-                left += steps * sum(spent[trial.arm]) / len(spent[trial.arm])
+        under_way = ((live.planned, live.rows[-1] if live.rows else {}) for live in self.driver.live.values())
+        left = self.driver.tally.seconds_left(under_way)
+        if left is None:
+            return "time left unknown yet"
         return f"about {clock(left / self.workers)} left" if left else "no time left"
 
 

@@ -15,6 +15,7 @@ from gansweep.launch.console import clock
 from gansweep.launch.pictures import SAMPLES_SHOWN
 from gansweep.launch.worker import resolve_device
 from gansweep.parts import override
+from gansweep.space import parameters
 from gansweep.study import Plan, PlannedTrial, Selection
 from gansweep.training import TrainState, check_fit, sample, train
 
@@ -43,10 +44,10 @@ def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str,
         "question": study.question,
         "run": selection.run_name(study),
         "preset": selection.preset,
-        "planned": len(plan),
-        "cells": len(plan) // len(study.arms),
+        "planned": plan.num_planned,
+        "cells": plan.num_planned // len(study.arms),
         "space_size": int(size) if size != float("inf") else None,
-        "factors": {path: space.shown for path, space in study.space.items()},
+        "factors": {name: one.shown for name, _, one in parameters(study.space)},
         "baseline": study.baseline_fields(),
         "arms": study.arm_changes(),
         "forecast": forecast,
@@ -61,14 +62,16 @@ def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     state_bytes = 0
     num_samples = max(SAMPLES_SHOWN, *(metric.num_samples for metric in plan.study.metrics))
+    tried = plan.examples()
     for arm in plan.study.arms:
-        trials = [trial for trial in plan if trial.arm == arm]
+        trials = [trial for trial in tried if trial.arm == arm]
         chosen = trials[:: max(1, len(trials) // PROBED_CELLS)][:PROBED_CELLS]
         measured = [_probe(trial, num_samples, home, device) for trial in chosen]
         state_bytes = max([state_bytes, *(size for _, size in measured)])
         seconds[arm] = sum(cost for cost, _ in measured) / len(measured)
-    total = sum(seconds[trial.arm] for trial in plan)
-    reports = sum(trial.config.steps / trial.config.report_every for trial in plan)
+    share = plan.num_planned / len(tried)  # of a tuning study, only examples are known
+    total = share * sum(seconds[trial.arm] for trial in tried)
+    reports = share * sum(trial.config.steps / trial.config.report_every for trial in tried)
     return {
         "device": device.type,
         "workers": workers,

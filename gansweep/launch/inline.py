@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from gansweep.launch.driver import Driver
@@ -12,9 +13,9 @@ def run(driver: Driver, workplace: Workplace, show: Callable[[], None]) -> None:
     """Carry the driver's plan to its end. `show` is called after every report."""
     worker = Worker(workplace)
     while assignment := driver.next():
-        reports = worker.run(assignment)
-        for report in reports:
-            stop = driver.take(assignment.trial, report)
-            show()
-            if stop:
-                break
+        with contextlib.closing(worker.run(assignment)) as reports:
+            for report in reports:
+                stop = driver.take(assignment.trial, report)
+                show()
+                if stop:
+                    break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import errno
 import json
 import logging
 import os
@@ -20,22 +21,30 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from gansweep import records
+from gansweep import records, tracking
 from gansweep.data.opened import OpenData, open_data, prepare_data
 from gansweep.launch import inline
+from gansweep.launch.candidates import Admit, Candidates
 from gansweep.launch.card import design_card, design_of
 from gansweep.launch.console import LiveTable
-from gansweep.launch.driver import Driver
+from gansweep.launch.driver import PATIENCE_SECONDS, Driver
 from gansweep.launch.lock import only_driver
+from gansweep.launch.resources import Requests, check_room, requests
+from gansweep.launch.states import States
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
-from gansweep.parts import content_id, describe, flatten
+from gansweep.parts import content_id, flatten
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
-from gansweep.study import Plan, Selection
+from gansweep.study import Plan, PlannedTrial, Selection, Study
 from gansweep.training import check_fit
+from gansweep.trial import TrialConfig
 
 log = logging.getLogger(__name__)
+# what a metric's check does not look at: how a trial trains, and what samples are never shown to
+UNMEASURED = ("discriminator", "generator_optimizer", "discriminator_optimizer", "initialisation", "constraint", "seed")
+FULL_DISK_SECONDS = 5.0
+Execute = Callable[[Driver, Workplace, Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
@@ -43,15 +52,28 @@ class Settings:
     """Where and how to run; nothing here changes a number on one kind of device.
 
     `workers` None: one per CPU, or as many as share the GPUs; on a cluster all there is room for. `gpus_per_trial`
-    None: half of a GPU where this machine has one.
+    None: half of a GPU where this machine has one. `artifacts` is where a new study's files are kept, such as
+    s3://bucket/prefix, for a tracking store that is a database. `storage` is where training states are kept, a folder
+    or URL that every node of a cluster reaches; by default the home. `patience` is the time in seconds for which a
+    worker may be silent at least. With `keep_states` each trial's last training state stays when it ends.
     """
 
     home: Path
     tracking_uri: str | None = None
+    artifacts: str | None = None
     executor: str = "tune"
     workers: int | None = None
     gpus_per_trial: float | None = None
     address: str | None = None
+    storage: str | None = None
+    patience: float = PATIENCE_SECONDS
+    keep_states: bool = False
+
+    def __post_init__(self) -> None:
+        if self.executor == "inline" and self.workers not in (None, 1):
+            raise ValueError(f"workers = {self.workers} and inline: inline is one trial at a time, in this process")
+        if self.patience <= 0:
+            raise ValueError(f"patience = {self.patience:g} seconds must be above 0")
 
     @property
     def uri(self) -> str:
@@ -68,6 +90,12 @@ class Settings:
             return self.workers, gpus
         return int(here / gpus) if gpus and here else os.cpu_count() or 1, gpus
 
+    def machine(self) -> dict[str, float]:
+        """What there is on this machine for trials, by Ray's names."""
+        cpus = max(os.cpu_count() or 1, self.workers or 1)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return {"CPU": cpus, "GPU": torch.cuda.device_count(), "memory": memory}
+
 
 @dataclass(frozen=True)
 class Swept:
@@ -83,47 +111,80 @@ class Swept:
         return self.counts["done"] + self.counts["failed"] == self.counts["planned"]
 
 
-def sweep(selection: Selection, settings: Settings) -> Swept:
-    """Carry out a study. Bad input is a `ValueError` before any work; Ctrl-C ends it early, with everything saved."""
+def sweep(selection: Selection, settings: Settings, simulated: Execute | None = None) -> Swept:
+    """Carry out a study. Bad input is a `ValueError` before any work; Ctrl-C ends it early, with everything saved.
+
+    `simulated` takes the place of the executor, see `gansweep.testing.simulated`.
+    """
     # a classifier's weights, and so its hash, depend on the order of sums; and two threads on busy cores are far slower
     torch.set_num_threads(1)
     # a trial's id has the path of its data in it, and workers may be in another folder
     selection, given = selection.absolute(), selection
     study = selection.study()
     plan = study.plan()
-    if settings.tracking_uri is not None:
-        records.check_reachable(settings.tracking_uri)
     if settings.address is not None:
         _check_address(settings.address)
+    if settings.storage is not None:
+        States(settings.storage).check()
     workers, gpus = settings.allotment()
+    asked = requests(study, gpus)
+    if settings.address is None and settings.executor != "inline" and simulated is None:
+        check_room(asked, [settings.machine()], "this machine")
     # the driver prepares classifiers, on a head node perhaps without a GPU; the workers get what was asked for
-    device = resolve_device("auto" if gpus else "cpu")
+    device = resolve_device("auto" if any("GPU" in request for request in asked.values()) else "cpu")
     run = given.run_name(study)
     folder = settings.home.resolve() / "studies" / run
     (folder / "trials").mkdir(parents=True, exist_ok=True)
-    with only_driver(folder), _log_file(folder / "launch.log") as console:
+    _check_kind(folder, simulated is not None)
+    begun = any((folder / "trials").iterdir())
+    _check_records(settings, begun)
+    with _room(folder), only_driver(folder), _log_file(folder / "launch.log") as console:
         say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
-        workplace, card, protocols = _prepare(
-            plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu", say
+        if settings.address is not None:
+            _check_cluster(settings.address, asked)
+        workplace, card, protocols, admit = _prepare(
+            *(plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu"),
+            *(settings.keep_states, say),
         )
         card["launch_id"] = _check_design(folder / "design.json", card)
-        with _executor(settings, workplace, folder, say) as execute:
-            recorder = Recorder(settings.uri, settings.home, card)
-            pruner = VerdictPruner(*study.rules, score=study.metrics[0].name)
-            search = Search(folder / "optuna.journal", run, pruner, study.metrics[0])
-            driver = Driver(plan, folder, search, recorder, protocols)
-            if driver.ended_before:
-                say(f"going on: {driver.ended_before} of {len(plan)} trials had ended")
-            try:
-                with _interruptible(driver, say), LiveTable(console, driver, run, workers or 1) as table:
+        # the same run of two homes is two runs in a storage that they share
+        states = _states(settings.storage, folder, card["launch_id"])
+        workplace = dataclasses.replace(workplace, states=states.url)
+        recorder = Recorder(settings.uri, settings.home, card, artifacts=settings.artifacts, resumed=begun)
+        try:
+            search = _search(study, folder, run, admit)
+            if isinstance(search, Candidates):
+                plan = search.plan
+            driver = Driver(
+                *(plan, folder, search, recorder, protocols),
+                patience=settings.patience,
+                keep_states=settings.keep_states,
+                states=states,
+            )
+        except BaseException:
+            recorder.close(finished=False, patience=0.0)
+            raise
+        if driver.ended_before:
+            say(f"going on: {driver.ended_before} of {plan.num_planned} trials had ended")
+        # where nothing is left to run, nothing is started for it
+        parts = (settings, study, workplace, folder, say, simulated)
+        carried = contextlib.nullcontext() if driver.finished else _executor(*parts)
+        try:
+            table = LiveTable(console, driver, run, workers or 1)
+            with carried as execute, _interruptible(driver, say), table:
+                if execute:
                     execute(driver, table.show)
-            finally:
-                driver.close()
-                swept = Swept(run, driver.counts(), "")
-                unrecorded = recorder.close(finished=swept.complete)
+        finally:
+            driver.close()
+            swept = Swept(run, driver.counts(), "")
+            # where the disk is full, a store on it takes nothing, however long one waits
+            patience = FULL_DISK_SECONDS if driver.unwritable else None
+            unrecorded = recorder.close(finished=swept.complete, say=say, patience=patience)
         if driver.broken:
             where = folder / "launch.log"
             raise RuntimeError(f"stopped: {driver.broken} (see {where}; the same command goes on)")
+        if settings.keep_states:
+            say(f"training states: {states.url}/trials/*/state.pt")
         return dataclasses.replace(swept, unrecorded=unrecorded)
 
 
@@ -134,27 +195,51 @@ def _prepare(
     folder: Path,
     device: str,
     worker_device: str,
+    keep_states: bool,
     say: Callable[[str], None],
-) -> tuple[Workplace, dict[str, Any], dict[str, dict[str, str]]]:
-    """Decode every data set and train every judge that the plan needs, unless the caches hold them."""
-    metrics = plan.study.metrics
+) -> tuple[Workplace, dict[str, Any], dict[str, dict[str, str]], Admit]:
+    """Decode every data set and train every judge that the plan needs, unless the caches hold them.
+
+    What is returned last takes a trial that was drawn later: it checks that it fits, and notes its protocols.
+    """
+    metrics, tried = plan.study.metrics, plan.examples()
     data: dict[str, Path | None] = {}
     judges: dict[str, tuple[Path | None, ...]] = {}
     opened: dict[str, OpenData] = {}
-    for dataset in {content_id(trial.config.data): trial.config.data for trial in plan}.values():
+    for dataset in {content_id(trial.config.data): trial.config.data for trial in tried}.values():
         key = content_id(dataset)
         data[key] = prepare_data(dataset, home / "data")
         opened[key] = open_data(dataset, data[key], device)
         described = opened[key].describe()
         examples = described.get("images", described.get("examples", "endless"))
         say(f"data: {described['name']}, {examples} training examples of {'x'.join(map(str, described['shape']))}")
-    _check_fit(plan, opened)
+    _check_fit(tried, opened)
     for key, one in opened.items():
         judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
-    workplace = Workplace(selection, folder, data, judges, worker_device)
-    protocols, of_trial = _protocols(plan, opened, judges, device)
+    workplace = Workplace(selection, str(folder), data, judges, worker_device, keep_states)
+    protocols, of_trial = _protocols(tried, opened, judges, device)
     card = design_card(plan, selection, folder.name, [one.describe() for one in opened.values()], protocols)
-    return workplace, card, of_trial
+    alike = {_scored_as(trial.config): of_trial[trial.id] for trial in tried}
+
+    def admit(trial: PlannedTrial, *, check: bool) -> None:
+        if check:
+            _check_fit(Plan(study=plan.study, trials=(trial,)), opened)
+        of_trial[trial.id] = alike[_scored_as(trial.config)]
+
+    return workplace, card, of_trial, admit
+
+
+def _search(study: Study, folder: Path, run: str, admit: Admit) -> Search | Candidates:
+    """Optuna's side of the run: a trial for each of the plan's, or for each candidate of a tuning study."""
+    if study.search.sequential:
+        return Candidates(study, folder, run, admit)
+    pruner = VerdictPruner(*study.rules, score=study.metrics[0].name)
+    return Search(folder / "optuna.journal", run, pruner, study.metrics[0])
+
+
+def _scored_as(config: TrialConfig) -> tuple[str, str]:
+    """What a score's protocol depends on in a trial: its data, and whether averaged weights are judged."""
+    return content_id(config.data), "raw" if config.ema_decay is None else "ema"
 
 
 def _protocols(
@@ -166,7 +251,7 @@ def _protocols(
     of_trial: dict[str, dict[str, str]] = {}
     references: dict[tuple[str, str], dict[str, Any]] = {}
     for trial in plan:
-        key, weights = content_id(trial.config.data), "raw" if trial.config.ema_decay is None else "ema"
+        key, weights = _scored_as(trial.config)
         if (key, weights) not in columns:
             found = {}
             for metric, path in zip(plan.study.metrics, judges[key], strict=True):
@@ -187,25 +272,35 @@ def _protocols(
 
 def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
     """Raise `ValueError` if any trial does not fit its data; nothing is allocated."""
-    checked = set()
+    fitting: dict[str, set[str]] = {key: set() for key in opened}
+    measured = set()
     for trial in plan:
-        config, data = trial.config, opened[content_id(trial.config.data)]
-        key = content_id({**describe(config), "seed": 0})
-        if key not in checked:
-            checked.add(key)
-            try:
-                check_fit(config, data.training)
+        config, of_data = trial.config, content_id(trial.config.data)
+        # all of a trial that a metric's check may look at
+        told = {name: value for name, value in vars(config).items() if name not in UNMEASURED}
+        try:
+            check_fit(config, opened[of_data].training, fitting[of_data])
+            if (key := content_id(told)) not in measured:
                 for metric in plan.study.metrics:
-                    metric.check(config, data)
-            except ValueError as error:
-                raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
+                    metric.check(config, opened[of_data])
+                measured.add(key)
+        except ValueError as error:
+            raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
 
 
 @contextlib.contextmanager
 def _executor(
-    settings: Settings, workplace: Workplace, folder: Path, say: Callable[[str], None]
+    settings: Settings,
+    study: Study,
+    workplace: Workplace,
+    folder: Path,
+    say: Callable[[str], None],
+    simulated: Execute | None,
 ) -> Iterator[Callable[[Driver, Callable[[], None]], None]]:
     """The function that carries a driver's plan to its end, with Ray started and stopped around it where it is used."""
+    if simulated is not None:
+        yield lambda driver, show: simulated(driver, workplace, show)
+        return
     if settings.executor == "inline":
         yield lambda driver, show: inline.run(driver, workplace, show)
         return
@@ -213,11 +308,56 @@ def _executor(
 
     say("starting Ray")
     workers, gpus = settings.allotment()
-    tune.start(settings.address, workers or 1, gpus)
+    asked = requests(study, gpus)
+    if settings.address is None:
+        tune.start(workers or 1, asked)
+    else:
+        env = tune.cluster.runtime_env(Path(workplace.selection.file), folder / "shipped")
+        tune.connect(settings.address, asked, env)
     try:
-        yield lambda driver, show: tune.run(driver, workplace, show, workers=workers, gpus=gpus, scratch=folder)
+        given = tune.cluster.Shipment.of(workplace, settings.home.resolve()) if settings.address else workplace
+        yield lambda driver, show: tune.run(driver, given, show, workers=workers, asked=asked, scratch=folder)
     finally:
         tune.stop()
+
+
+def _check_cluster(address: str, asked: Requests) -> None:
+    """Connect for a moment: whether the cluster has room for the study should be known before any work."""
+    from gansweep.launch import tune
+
+    tune.connect(address, asked)
+    tune.stop()
+
+
+def _states(storage: str | None, folder: Path, launch_id: str) -> States:
+    if storage is None:
+        return States(str(folder))
+    place = storage.rstrip("/") if "://" in storage else Path(storage).resolve()  # workers may be in another folder
+    return States(f"{place}/{folder.name}-{launch_id[:12]}")
+
+
+def _check_records(settings: Settings, begun: bool) -> None:
+    """Find a tracking store that cannot be used before any work.
+
+    A launch that goes on waits for one that is only away, as it does where it goes away later: all that is reported
+    waits in the trials' folders, and a sweep that a cluster restarts at night should train.
+    """
+    try:
+        tracking.check_usable(settings.uri)
+        tracking.check_artifacts(settings.uri, settings.artifacts)
+    except tracking.TrackingUnreachable:
+        if not begun:
+            raise
+
+
+def _check_kind(folder: Path, simulated: bool) -> None:
+    """Refuse to go on with made-up trials as if they were real, and the other way round."""
+    mark = folder / "simulated"
+    if simulated and not any((folder / "trials").iterdir()):
+        mark.touch()
+    if mark.exists() != simulated:
+        kind = "simulated: nothing in it was trained" if mark.exists() else "trained, not simulated"
+        raise ValueError(f"{folder.name} in this home was {kind}; give another --home")
 
 
 def _check_design(file: Path, card: dict[str, Any]) -> str:
@@ -262,6 +402,27 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise ValueError(f"no Ray cluster answers at {address!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """A disk that is full before anything could be recorded is told like one that fills up later."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        advice = "Nothing is lost: make room there; the same command goes on"
+        raise RuntimeError(f"stopped: no space left in {folder}. {advice}") from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is at the bottom of it; SQLite has words of its own for that."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

@@ -1,30 +1,63 @@
 """A trial's own directory: what is known of it, in files that survive a kill at any moment.
 
-`history.jsonl` (a report per line, appended by the driver), `attempt` (a token; only its holder may write the state),
-`state.pt` (the training state, written by the worker), `samples.png` (the last sample grid) and `outcome.json`, whose
-existence says that the trial has ended.
+`history.jsonl` (a report per line, appended by the driver), `losses.jsonl` (a line for each worker that was lost on the
+way), `attempt` (how many were started), `samples.png` (the last sample grid) and `outcome.json`, whose existence says
+that the trial has ended. Only the driver reads and writes these; the training state may be elsewhere, see `States`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-DIGEST_BYTES = 32
-
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the target and rename, so that a reader sees the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """What was appended to a file. A last line that a kill or a full disk cut short is removed, without a copy."""
+    if not file.exists():
+        return []
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(file, len(whole))
+    found = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            found.append(dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{file} is damaged in line {number}: delete the folder {file.parent}, "
+                "and the trial is trained again from its start"
+            ) from error
+    return found
+
+
+def _append(file: Path, line: dict[str, Any]) -> None:
+    """Add a line, which no kill takes back. A machine that loses its power may: what it did not keep is done again."""
+    with open(file, "ab") as opened:
+        opened.write(json.dumps(line).encode() + b"\n")
+
+
+def _keep(file: Path) -> None:
+    """Have the disk hold what was appended: to wait for it at every line costs more than all else of a report."""
+    if file.exists():
+        with open(file, "rb") as opened:
+            os.fsync(opened.fileno())
 
 
 class TrialDir:
@@ -34,66 +67,65 @@ class TrialDir:
         self.path = path
 
     def history(self) -> list[dict[str, Any]]:
-        """Every report in order. A last line that a kill cut short is removed: its step will be reported again."""
-        file = self.path / "history.jsonl"
-        if not file.exists():
-            return []
-        content = file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            write_atomically(file, whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        """Every report in order; the step of one that was cut short will be reported again.
+
+        Raises:
+            ValueError: a line is damaged; the message says which, and what to do.
+        """
+        return _lines(self.path / "history.jsonl")
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one report."""
-        with open(self.path / "history.jsonl", "ab") as file:
-            file.write(json.dumps(row).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.path / "history.jsonl", row)
+
+    def losses(self) -> list[dict[str, Any]]:
+        """The workers that were lost: kind, step, time_ms and why of each."""
+        return _lines(self.path / "losses.jsonl")
+
+    def lose(self, loss: dict[str, Any]) -> None:
+        """Add one lost worker."""
+        _append(self.path / "losses.jsonl", loss)
 
     def outcome(self) -> dict[str, Any] | None:
-        """How the trial ended; None if it has not."""
+        """How the trial ended; None if it has not. A damaged file is a `ValueError` that says what to do."""
         file = self.path / "outcome.json"
-        return json.loads(file.read_bytes()) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return dict(json.loads(file.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{file} is damaged: delete it, and the trial's end is worked out again from its history"
+            ) from error
+
+    def show(self, samples: bytes) -> None:
+        """Keep the last sample grid, a PNG."""
+        write_atomically(self.path / "samples.png", samples)
 
     def end(self, outcome: dict[str, Any]) -> None:
-        """Record the end and drop the training state."""
+        """Record the end, once the disk holds every report."""
+        _keep(self.path / "history.jsonl")
         write_atomically(self.path / "outcome.json", json.dumps(outcome, indent=1).encode())
-        (self.path / "state.pt").unlink(missing_ok=True)
+
+    def begun(self) -> bool:
+        """Whether the trial was ever under way."""
+        return (self.path / "history.jsonl").exists() or self.attempts() > 0
 
     def begin(self) -> int:
-        """Start an attempt: count it and take the token. Returns its number, from 1."""
+        """Start an attempt. Returns its number, from 1."""
         self.path.mkdir(parents=True, exist_ok=True)
         number = self.attempts() + 1
         write_atomically(self.path / "attempt", str(number).encode())
         return number
 
     def attempts(self) -> int:
-        """How many attempts were started."""
+        """How many attempts were started. A damaged file is a `ValueError` that says what to do."""
         file = self.path / "attempt"
-        return int(file.read_text()) if file.exists() else 0
-
-    def save_state(self, state: dict[str, Any], attempt: int) -> bool:
-        """Write the training state with its checksum; False if another attempt has taken over."""
-        import torch
-
-        if self.attempts() != attempt:
-            return False
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        payload = buffer.getvalue()
-        write_atomically(self.path / "state.pt", payload + hashlib.sha256(payload).digest())
-        return True
-
-    def load_state(self, device: Any) -> dict[str, Any] | None:
-        """The saved training state; None if there is none. A damaged file is a `ValueError` that names it."""
-        import torch
-
-        file = self.path / "state.pt"
         if not file.exists():
-            return None
-        content = file.read_bytes()
-        payload, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
-        if hashlib.sha256(payload).digest() != digest:
-            raise ValueError(f"training state {file} is damaged: its checksum does not match")
-        return torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+            return 0
+        try:
+            return int(file.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{file} is damaged: delete it while no launch is running, and the attempts are counted anew"
+            ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,22 @@ from gansweep.data.opened import OpenData, open_data
 from gansweep.data.training_set import TrainingSet
 from gansweep.diagnostics import examine, real_spread, wasserstein
 from gansweep.launch.pictures import SAMPLES_SHOWN, picture
-from gansweep.launch.trial_dir import TrialDir, write_atomically
+from gansweep.launch.room import Room
+from gansweep.launch.states import States
+from gansweep.memory import exhausted, release
 from gansweep.metrics.subject import Subject
 from gansweep.parts import content_id, describe
 from gansweep.study import Selection
-from gansweep.training import TrainState, evaluator, fingerprints, penalty_parity, sample, shared_weights, train
+from gansweep.training import (
+    TrainState,
+    evaluator,
+    fingerprints,
+    indivisible,
+    penalty_parity,
+    sample,
+    shared_weights,
+    train,
+)
 from gansweep.trial import TrialConfig
 
 STATE_EVERY_SECONDS = 10.0
@@ -34,20 +45,24 @@ STATE_MAX_SHARE = 0.01
 class Workplace:
     """What every worker of a launch shares: the study, where things are, and what was prepared for it.
 
-    `data` maps the content id of a data set's part to its cache entry, where it has one; `judges` the same to what was
-    prepared for each of the study's metrics.
+    `states` is the place of the training states. `data` maps the content id of a data set's part to its cache entry,
+    where it has one; `judges` the same to what was prepared for each of the study's metrics.
     """
 
     selection: Selection
-    folder: Path
+    states: str
     data: Mapping[str, Path | None]
     judges: Mapping[str, tuple[Path | None, ...]]
     device: str = "auto"
+    keep_states: bool = False
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One attempt at one trial. `recorded_step` is the last step that is in the trial's history."""
+    """One attempt at one trial.
+
+    `recorded_step` is the last step that is in the trial's history, `patience` the least of seconds to be promised.
+    """
 
     trial: str
     arm: str
@@ -55,20 +70,26 @@ class Assignment:
     seed: int
     attempt: int
     recorded_step: int
+    patience: float = 30.0
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker says: a history row, or why there is none. `over` says that no more will come."""
+    """What a worker says: a history row, or why there is none. `over` says that no more will come.
+
+    A report without any of these is a sign of life. `samples` is a PNG. `promise` is the time in seconds within which
+    the next one comes.
+    """
 
     row: dict[str, Any] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    samples: bool = False
+    samples: bytes | None = None
     over: bool = False
     cancelled: bool = False
     note: str | None = None
     failure: str | None = None
     error: str | None = None
+    promise: float | None = None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -88,73 +109,126 @@ class Worker:
         # one thread per trial: two are no faster at these sizes, and sums then have one order everywhere
         torch.set_num_threads(1)
         self.workplace = workplace
-        self.study = workplace.selection.study()
+        self.study = workplace.selection.study(data_is_here=False)
         self.device = resolve_device(workplace.device)
+        self.states = States(workplace.states)
         self._data: dict[str, OpenData] = {}
         self._judges: dict[str, list[Any]] = {}
         self._spreads: dict[str, torch.Tensor] = {}
         self._parities: dict[str, str | None] = {}
 
-    def run(self, assignment: Assignment) -> Iterator[Report]:
-        """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew."""
-        try:
-            yield from self._run(assignment)
-        except torch.OutOfMemoryError as error:
-            yield Report(over=True, failure="oom", error=str(error)[-2000:])
-        except Exception:
-            yield Report(over=True, failure="crashed", error=traceback.format_exc()[-4000:])
+    def run(self, assignment: Assignment) -> Generator[Report]:
+        """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew.
 
-    def _run(self, assignment: Assignment) -> Iterator[Report]:
+        Where memory runs out the trial goes on from its last state, with smaller micro-batches where that is exact.
+        """
+        room = Room(assignment.recorded_step, self.device)
+        while True:
+            try:
+                yield from self._run(assignment, room)
+                return
+            except Exception as error:
+                if not exhausted(error):
+                    yield Report(over=True, failure="crashed", error=traceback.format_exc()[-4000:])
+                    return
+                said = str(error)
+            # only now, since inside the clause the traceback refers to everything that the trial had allocated
+            for cache in (self._data, self._judges, self._spreads):
+                cache.clear()
+            release()
+            if (note := room.retry()) is None:
+                yield Report(over=True, failure="oom", error=room.verdict(said))
+                return
+            yield Report(note=note)
+
+    def _run(self, assignment: Assignment, room: Room) -> Generator[Report]:
         config = self.study.resolve(assignment.factors, assignment.arm, assignment.seed)
         if config.id != assignment.trial:
             raise ValueError(f"trial {assignment.trial} is {config.id} here: the study file or gansweep differs")
-        directory = TrialDir(self.workplace.folder / "trials" / assignment.trial)
+        room.doing, room.batch_size = "loading", config.batch_size
         data = self._open(config.data)
         training = data.training
         state = TrainState.build(config, shape=training.shape, num_classes=training.num_classes, device=self.device)
-        facts = {"device": _device_name(self.device), **self._fingerprints(config, assignment, state, training)}
+        facts: dict[str, Any] = {
+            "device": _device_name(self.device),
+            **self._fingerprints(config, assignment, state, training),
+        }
         spent = {"evaluate_seconds": 0.0, "record_seconds": 0.0}
-        why_eager = self._parity(config, state, data)
-        note = why_eager and f"{why_eager}; it is computed without torch.compile"
+        room.indivisible = indivisible(config, state)
+        note = None
         try:
-            if saved := directory.load_state(self.device):
+            if saved := self.states.load(assignment.trial, self.device):
+                if saved["train"]["step"] > room.recorded_step:  # the machine lost its power, and reports with it
+                    raise ValueError(f"the training state is ahead of the reports up to {room.recorded_step}")
                 state.load_state_dict(saved["train"])
                 spent = saved["spent"]
-        except ValueError as error:
+                room.micro_batch = room.micro_batch or saved["micro_batch"]
+        except (ValueError, OSError) as error:
             note = f"{error}; the trial starts again"
+        if why_eager := self._parity(config, state, data, room.micro_batch):
+            note = note or f"{why_eager}; it is computed without torch.compile"
+        facts["micro_batch"] = room.micro_batch
         saved_at, cost = time.monotonic(), 0.0
         compiled = config.compile_penalty and why_eager is None
-        layers = self.study.traces == "layers"
-        for step in train(config, state, training, self.device, compiled=compiled, layers=layers):
-            # what was recorded before an interruption is computed again, bit for bit, and not reported again
-            if step.step <= assignment.recorded_step:
-                continue
-            over = step.nonfinite_step is not None or step.step == config.steps
-            evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
-            scores = self._evaluate(config, state, data, step.scalars, spent, directory) if evaluate else {}
-            row = {
-                "step": step.step,
-                "images_seen": step.images_seen,
-                "seconds": step.seconds,
-                **step.scalars,
-                **scores,
-                "nonfinite_step": step.nonfinite_step,
-                "time_ms": time.time_ns() // 1_000_000,
-                **spent,
-            }
+        layers, parts = self.study.traces == "layers", room.micro_batch
+        room.doing = "training"
+        for step in train(config, state, training, self.device, compiled=compiled, layers=layers, micro_batch=parts):
             started = time.monotonic()
-            yield Report(row=row, facts=facts, samples=evaluate, over=over, note=note)
+            # what was recorded before an interruption is computed again, bit for bit with the same micro-batch, and not
+            # reported again
+            report = Report(note=note)
+            if step.step > room.recorded_step:
+                over = step.nonfinite_step is not None or step.step == config.steps
+                evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
+                room.doing = "evaluating" if evaluate else "training"
+                scores, shown = self._evaluate(config, state, data, step.scalars, spent) if evaluate else ({}, None)
+                room.doing = "training"
+                row = {
+                    "step": step.step,
+                    "images_seen": step.images_seen,
+                    "seconds": step.seconds,
+                    **step.scalars,
+                    **scores,
+                    "nonfinite_step": step.nonfinite_step,
+                    "time_ms": time.time_ns() // 1_000_000,
+                    **spent,
+                }
+                report = Report(row=row, facts=facts, samples=shown, over=over, note=note)
+                started = time.monotonic()
+            try:
+                yield report
+            except GeneratorExit:
+                if self.workplace.keep_states:
+                    self._save(state, spent, assignment, room)
+                raise
+            room.recorded_step = max(room.recorded_step, step.step)
             # only now is the row in the trial's history: a state ahead of it would lose the row in a kill
-            note, now = None, time.monotonic()
-            cancelled = (self.workplace.folder / "cancel").exists()
+            now = time.monotonic()
+            cancelled, note = self._asked_to_stop()
             if cancelled or now - saved_at > max(STATE_EVERY_SECONDS, cost / STATE_MAX_SHARE):
-                directory.save_state({"train": state.state_dict(), "spent": spent}, assignment.attempt)
+                note = self._save(state, spent, assignment, room)
                 saved_at = time.monotonic()
                 cost = saved_at - now
             spent["record_seconds"] += time.monotonic() - started
             if cancelled:
-                yield Report(over=True, cancelled=True)
+                yield Report(over=True, cancelled=True, note=note)
                 return
+
+    def _asked_to_stop(self) -> tuple[bool, str | None]:
+        """Whether the driver wants the trial to stop, or why that is not known: then the trial trains on."""
+        try:
+            return self.states.asked_to_stop(), None
+        except OSError as error:
+            return False, f"whether to stop cannot be found out: {error}"
+
+    def _save(self, state: TrainState, spent: Mapping[str, float], assignment: Assignment, room: Room) -> str | None:
+        """Save the training state; why it could not be, where the disk is full: then the trial trains on."""
+        whole = {"train": state.state_dict(), "spent": dict(spent), "micro_batch": room.micro_batch}
+        try:
+            self.states.save(assignment.trial, whole, assignment.attempt)
+        except OSError as error:
+            return f"its state cannot be saved: {error}"
+        return None
 
     def _evaluate(
         self,
@@ -163,9 +237,8 @@ class Worker:
         data: OpenData,
         scalars: Mapping[str, float],
         spent: dict[str, float],
-        directory: TrialDir,
-    ) -> dict[str, float]:
-        """Every score of the study, and more, on fresh samples in evaluation mode; a picture goes to the directory."""
+    ) -> tuple[dict[str, float], bytes]:
+        """Every score of the study, and more, on fresh samples in evaluation mode, and a picture of some of them."""
         started = time.monotonic()
         num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
         drawn = sample(config, state, num, self.device)
@@ -181,9 +254,9 @@ class Worker:
             outputs = scalars["output_real"], scalars["output_fake"]
             if (estimate := wasserstein(*outputs, scores["lipschitz_max"])) is not None:
                 scores["wasserstein"] = estimate
-        write_atomically(directory.path / "samples.png", picture(subject.samples, data))
+        shown = picture(subject.samples, data)
         spent["evaluate_seconds"] += time.monotonic() - started
-        return scores
+        return scores, shown
 
     def _fingerprints(
         self, config: TrialConfig, assignment: Assignment, state: TrainState, training: TrainingSet
@@ -193,14 +266,14 @@ class Worker:
         block = [arm for arm in arms if arm.data == config.data]
         return fingerprints(config, state, training, self.device, shared_weights(block, training))
 
-    def _parity(self, config: TrialConfig, state: TrainState, data: OpenData) -> str | None:
+    def _parity(self, config: TrialConfig, state: TrainState, data: OpenData, micro_batch: int | None) -> str | None:
         """Why the penalty is not compiled though the trial asks for it; found out once for each pair of networks."""
         if not config.compile_penalty:
             return None
         fields = (config.discriminator, config.loss, config.constraint, config.batch_size, config.data)
-        key = content_id([describe(field) for field in fields])
+        key = content_id([*(describe(field) for field in fields), micro_batch])
         if key not in self._parities:
-            self._parities[key] = penalty_parity(config, state, data.training, self.device)
+            self._parities[key] = penalty_parity(config, state, data.training, self.device, micro_batch)
         return self._parities[key]
 
     def _spread(self, part: Any) -> torch.Tensor:

@@ -77,21 +77,31 @@ class Penalty:
         generator: torch.Generator,
         labels: Tensor | None = None,
         fake_labels: Tensor | None = None,
+        points: Tensor | None = None,
     ) -> Tensor | None:
         """The weighted penalty on batches [batch, *shape], a scalar in full precision; None if there is none.
 
         The points are judged by the `labels` of the real images (trap T-13), unless they are fakes. Give labels to a
-        conditional discriminator only.
+        conditional discriminator only. `points` are those of a gradient penalty, where they are known already.
         """
         constraint = self.constraint
         if not isinstance(constraint, GradientConstraint):
             return None if constraint is None else constraint.penalty(self.critic(labels), real, fake, generator)
         labels = fake_labels if constraint.judges_fakes else labels
-        if not self.compiled:
+        if points is None and not self.compiled:
             return constraint.penalty(self.critic(labels), real, fake, generator)
         with full_precision(real.device):
-            points = constraint.points(real, fake, generator)
-            return constraint.value(self.compiled_gradients(points, labels))
+            points = constraint.points(real, fake, generator) if points is None else points
+            if self.compiled:
+                return constraint.value(self.compiled_gradients(points, labels))
+            return constraint.value(input_gradients(self.critic(labels), points))
+
+    def points(self, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Where a gradient penalty takes the gradients, [batch, *shape]; None without one."""
+        if not isinstance(self.constraint, GradientConstraint):
+            return None
+        with full_precision(real.device):
+            return self.constraint.points(real, fake, generator)
 
     def critic(self, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
         """x -> score [batch], given the labels."""

@@ -56,6 +56,11 @@ class ACGAN(Composed):
         super().__post_init__()
         at_least(self, discriminator_weight=0, generator_weight=0)
 
+    @property
+    def coupling(self) -> str | None:
+        """That of the objective inside: what is added are means over examples."""
+        return self.adversarial.coupling
+
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """A score and a logit for each class of the data."""
         return dataclasses.replace(self.adversarial.heads(num_classes, latent), classes=num_classes)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from gansweep.outputs import precise
 from gansweep.parts import above, at_least, one_of, part
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def per_sample_gradient_norm(critic: Critic, x: Tensor) -> Tensor:
 
 def _given(x: Tensor) -> Tensor:
     """`x` without its graph, in fp32 unless it is in float64."""
-    return x.detach() if x.dtype == torch.float64 else x.detach().float()
+    return precise(x.detach())
 
 
 def _one_per_example(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -73,6 +74,14 @@ def _one_per_example(x: Tensor, generator: torch.Generator) -> Tensor:
 
 class Constraint:
     """The defaults of a constraint: it goes with every trial, adds nothing and changes nothing."""
+
+    @property
+    def coupling(self) -> str | None:
+        """What ties the examples of a batch together; None if the penalty is a mean of one term per example, or none.
+
+        For a gradient penalty that is a matter of its `value`: `points` are always those of the whole batch.
+        """
+        return f"{type(self).__name__}, whose penalty is not known to be a mean of a term per example"
 
     def check(self, config: TrialConfig) -> None:
         """Raise `ValueError` where the trial's other parts make the constraint meaningless."""
@@ -135,6 +144,8 @@ class GradientPenalty(GradientConstraint):
     its gradient mixes examples, unless `allow_batch_norm`.
     """
 
+    coupling: ClassVar[None] = None
+
     weight: float = 10.0
     target: float = 1.0
     one_sided: bool = False
@@ -171,6 +182,8 @@ class ZeroCentredPenalty(GradientConstraint):
 
     The norm is squared before the mean and no root is taken.
     """
+
+    coupling: ClassVar[None] = None
 
     gamma: float = 10.0
     at: str = "real"
@@ -211,6 +224,8 @@ class DRAGANPenalty(GradientConstraint):
     value of it suits every range of pixels, so choose it.
     """
 
+    coupling: ClassVar[None] = None
+
     weight: float = 10.0
     target: float = 1.0
     form: str = "distance"
@@ -250,6 +265,8 @@ class WeightClip(Constraint):
     `what`: "all" parameters, biases, gains of norms included (the authors' code); "weights_and_biases" of
     convolutions and linear layers; "weights" of those only. Buffers never (trap T-16).
     """
+
+    coupling: ClassVar[None] = None
 
     bound: float = 0.01
     what: str = "all"

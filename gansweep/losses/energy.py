@@ -6,7 +6,7 @@ units.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,11 @@ class EBGAN(_Energy):
         at_least(self, pulling_away=0)
 
     @property
+    def coupling(self) -> str | None:
+        """The pulling-away term, a mean over pairs of fakes."""
+        return "EBGAN's pulling-away term, which compares every two fakes of a batch" if self.pulling_away else None
+
+    @property
     def indifferent_loss(self) -> float:
         """The margin, at one energy up to the margin for all."""
         return self.margin
@@ -108,6 +113,8 @@ class BEGAN(_Energy):
 
     Source: Berthelot et al. 2017, section 3.
     """
+
+    coupling: ClassVar[None] = None  # k moves after the update, by the means of the whole batch
 
     gamma: float = 0.5
     rate: float = 0.001

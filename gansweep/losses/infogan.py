@@ -64,6 +64,11 @@ class InfoGAN(Composed):
         super().__post_init__()
         at_least(self, categorical_weight=0, continuous_weight=0)
 
+    @property
+    def coupling(self) -> str | None:
+        """That of the objective inside: what is added are means over examples."""
+        return self.adversarial.coupling
+
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """A score and Q's answer for each code of the latent."""
         heads = self.adversarial.heads(num_classes, latent)

@@ -42,6 +42,15 @@ class Objective:
         """Whether E D(x) - E D(G(z)) estimates a Wasserstein distance, times D's Lipschitz constant."""
         return False
 
+    @property
+    def coupling(self) -> str | None:
+        """What ties the examples of a batch together; None if every loss is a mean of one term per example.
+
+        Then a batch can be computed in parts: its losses and their gradients are the means of those of the parts. What
+        `after_step` and `traces` do does not count, since they are given the outputs of the whole batch.
+        """
+        return f"{type(self).__name__}, whose losses are not known to be means of a term per example"
+
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """What the discriminator must answer."""
         return Heads()

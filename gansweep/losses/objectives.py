@@ -9,7 +9,7 @@ generator and a discriminator that are given the class.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -37,6 +37,8 @@ class NonSaturating(Objective):
     Source: Goodfellow et al. 2014, section 3.
     """
 
+    coupling: ClassVar[None] = None
+
     @property
     def indifferent_loss(self) -> float:
         """2 log 2, at D = 1/2."""
@@ -62,6 +64,8 @@ class Minimax(Objective):
 
     Source: Goodfellow et al. 2014, eq. 1.
     """
+
+    coupling: ClassVar[None] = None
 
     @property
     def indifferent_loss(self) -> float:
@@ -93,6 +97,8 @@ class LeastSquares(Objective):
 
     Source: Mao et al. 2017, section 3.
     """
+
+    coupling: ClassVar[None] = None
 
     a: float = 0.0
     b: float = 1.0
@@ -141,6 +147,8 @@ class Wasserstein(Objective):
     Source: Arjovsky et al. 2017, Algorithm 1.
     """
 
+    coupling: ClassVar[None] = None
+
     @property
     def estimates_wasserstein(self) -> bool:
         """It does, if a constraint bounds the critic's slope."""
@@ -164,6 +172,8 @@ class Hinge(Objective):
 
     Source: Lim and Ye 2017; Miyato et al. 2018, section 4.
     """
+
+    coupling: ClassVar[None] = None
 
     @property
     def indifferent_loss(self) -> float:

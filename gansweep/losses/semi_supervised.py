@@ -7,7 +7,7 @@ raw (trap T-41), and everything is computed from their logarithmic softmax, so t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -71,6 +71,7 @@ class Supervised(_Classifier):
     discriminator still sees fakes.
     """
 
+    coupling: ClassVar[None] = None
     penalisable = False
 
     def check(self, config: TrialConfig) -> None:
@@ -125,6 +126,8 @@ class CatGAN(_Classifier):
     """
 
     penalisable = False
+
+    coupling: ClassVar[str] = "CatGAN's entropy of the batch's mean distribution"
 
     num_categories: int | None = None
     labelled_weight: float = 1.0
@@ -190,6 +193,8 @@ class SGAN(_Classifier):
     Source: Odena 2016, Algorithm 1.
     """
 
+    coupling: ClassVar[None] = None
+
     def heads(self, num_classes: int, latent: Latent) -> Heads:
         """A logit for each class of the data and one for fakes, the last."""
         return Heads(score=False, classes=super().heads(num_classes, latent).classes + 1)
@@ -249,6 +254,12 @@ class ImprovedGAN(_Classifier):
     def __post_init__(self) -> None:
         one_of(self, "generator_loss", ("feature_matching", "non_saturating"))
         at_least(self, labelled_weight=0)
+
+    @property
+    def coupling(self) -> str | None:
+        """Feature matching's means, whose distance is not a mean of distances."""
+        matched = "ImprovedGAN's feature matching, which compares the means of whole batches"
+        return matched if self.generator_loss == "feature_matching" else None
 
     def check(self, config: TrialConfig) -> None:
         """Raise `ValueError` if features would have to be matched before D has seen any."""

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from gansweep.data.cache import Images, to_unit
 from gansweep.data.checksums import file_sha256
+from gansweep.memory import in_pieces
 from gansweep.metrics.entropy import inception_score
 from gansweep.metrics.residual import Recipe, ResidualClassifier, computes_bfloat16, train
 from gansweep.parts import above, at_least, content_id, describe, one_of, part
@@ -75,7 +76,7 @@ class LoadedClassifier:
         exact = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": False}
         with torch.backends.cudnn.flags(**exact):
             # with no image there is still one batch, an empty one
-            parts = [self.forward(self._fitting(batch)) for batch in images.split(batch_size)]
+            parts = in_pieces(lambda batch: self.forward(self._fitting(batch)), images, size=batch_size)
         return Answers(*(torch.cat(kind).float() for kind in zip(*parts, strict=True)))
 
     def logits(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:

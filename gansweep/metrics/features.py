@@ -154,14 +154,21 @@ class FeatureMetric:
             return derived, {"facts": facts, "classifier": str(weights), "real": entry.name}
 
         key = {"metric": self, "real": entry.name, "classifier": str(weights)}
-        return keep_arrays(cache, f"{self.name}-{images.name}", key, make)
+        made = keep_arrays(cache, f"{self.name}-{images.name}", key, make)
+        # with links to the rest, the folder holds all that `load` needs, also for another machine
+        for name, target in {"real": entry, "classifier": weights}.items():
+            if not (made / name).exists():
+                new = made / f".{name}.{os.getpid()}"
+                new.symlink_to(os.path.relpath(target, made))
+                os.replace(new, made / name)
+        return made
 
     def load(self, data: OpenData, path: Path | None, device: str | torch.device) -> FeatureJudge:
         """What `prepare` left, on the device; `ValueError` names a damaged entry."""
         assert path is not None
         derived, meta = read_arrays(path)
-        known, _ = read_arrays(path.parent / meta["real"])
-        classifier = self.classifier.load(Path(meta["classifier"]), device)
+        known, _ = read_arrays((path / "real").resolve())
+        classifier = self.classifier.load((path / "classifier").resolve(), device)
         return FeatureJudge(classifier, _on(classifier.device, known | derived), meta["facts"])
 
     def reference(self, judge: FeatureJudge, data: OpenData) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gansweep.data.cache import to_uint8, to_unit
+from gansweep.memory import in_pieces
 from gansweep.outputs import Output
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Subject:
 
     def answers(self, images: Tensor, device: torch.device, batch_size: int = 500) -> Output:
         """What the discriminator says of uint8 images [N, C, H, W], in batches."""
-        said = [self.discriminator(to_unit(batch.to(device))) for batch in images.split(batch_size)]
+        said = in_pieces(lambda batch: self.discriminator(to_unit(batch.to(device))), images, size=batch_size)
         return Output(
             classes=None
             if said[0].classes is None

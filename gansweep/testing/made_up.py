@@ -116,7 +116,7 @@ def made_up_results(
     if unpaired:
         chosen = trials["cell"].isin(trials["cell"].unique()[:unpaired]) & (trials["arm"] != arms[0])
         trials.loc[chosen, "fingerprint_data"] = "another"
-    plan = _plan(draws, seed, arms, preset)
+    plan = _plan(draws, seed, arms, preset, 200 * evaluations)
     return MadeUpResults(plan, trials, _curves(trials, evaluations, rng), sample_grid)
 
 
@@ -129,7 +129,7 @@ def made_up_table_5(seed: int = 0, evaluations: int = 4) -> MadeUpResults:
     score = bounds[levels].ravel() + rng.uniform(0.02, 0.48, levels.size)
     score[levels.ravel() == 0] = np.nan
     trials = _ended(trials, score, evaluations, rng)
-    plan = _plan(WGAN_GP_TABLE_5.cells, seed, ("gan", "wgan_gp"), "paper")
+    plan = _plan(WGAN_GP_TABLE_5.cells, seed, ("gan", "wgan_gp"), "paper", 200 * evaluations)
     return MadeUpResults(plan, trials, _curves(trials, evaluations, rng), sample_grid)
 
 
@@ -224,10 +224,12 @@ def _ended(trials: pd.DataFrame, score: Floats, evaluations: int, rng: np.random
         evaluate_seconds=1.5 * evaluations,
         record_seconds=0.2,
         attempts=1,
+        losses="{}",
         fingerprint_data=[f"data-{b}" for b in block],
         fingerprint_latent=[f"latent-{b}" for b in block],
         fingerprint_init=[f"init-{b}" for b in block],
         device="cpu",
+        micro_batch=np.nan,
         started_at=started,
         ended_at=started + pd.to_timedelta(per_step * step, unit="s"),
         run_id=[f"run-{i}" for i in range(len(score))],
@@ -298,7 +300,7 @@ def _curves(trials: pd.DataFrame, evaluations: int, rng: np.random.Generator) ->
     )
 
 
-def _plan(draws: int, seed: int, arms: Sequence[str], preset: str) -> dict[str, Any]:
+def _plan(draws: int, seed: int, arms: Sequence[str], preset: str, steps: int) -> dict[str, Any]:
     return {
         "study": "arch_robustness",
         "run": f"arch_robustness-{preset}",
@@ -343,7 +345,7 @@ def _plan(draws: int, seed: int, arms: Sequence[str], preset: str) -> dict[str, 
         "thresholds": list(THRESHOLDS),
         "factors": FACTORS,
         "arms": {name: ARMS[name] for name in arms},
-        "baseline": {"loss": "NonSaturating", "constraint": None, "n_critic": 1, "batch_size": 64},
+        "baseline": {"loss": "NonSaturating", "constraint": None, "n_critic": 1, "batch_size": 64, "steps": steps},
         "pruning": {"rules": ["Diverged", "Collapsed"], "audit_fraction": 0.1},
         "data": [{"name": "made-up", "content": "none", "images": 0, "size": 16, "channels": 1, "classes": 10}],
         "provenance": {

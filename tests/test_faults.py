@@ -1,0 +1,397 @@
+"""What can befall a sweep, injected for real: hung workers, a full disk or memory, a jumping clock, failing arms."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+import torch
+
+from gansweep import VerdictMatrix, records
+from gansweep.launch.states import States
+from gansweep.launch.sweep import Settings, Swept, sweep
+from gansweep.study import Selection
+from tests.ray_cluster import RayCluster
+
+RING = Path(__file__).parent / "ring_study.py"
+# what the same trial may report differently when it runs again
+TIMINGS = ["train_seconds", "evaluate_seconds", "record_seconds", "started_at", "ended_at", "run_id"]
+
+
+def run(home: Path, preset: str | None = "smoke", study: Path = RING, **settings: Any) -> Swept:
+    """A launch in this process."""
+    selection = Selection(file=str(study), preset=preset)
+    return sweep(selection, Settings(**{"home": home, "executor": "inline", **settings}))
+
+
+def read(home: Path, name: str) -> records.Results:
+    return records.read(records.default_uri(home), name)
+
+
+def trials_of(home: Path, name: str, besides: tuple[str, ...] = ("attempts", "losses")) -> pd.DataFrame:
+    return read(home, name).trials.drop(columns=[*TIMINGS, *besides])
+
+
+def steps_of(home: Path, name: str) -> pd.DataFrame:
+    return read(home, name).steps.drop(columns="seconds")
+
+
+def optuna_trials(home: Path, name: str) -> dict[str, optuna.trial.FrozenTrial]:
+    backend = optuna.storages.journal.JournalFileBackend(str(home / "studies" / name / "optuna.journal"))
+    study = optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(backend))
+    return {trial.user_attrs["gansweep.trial_id"]: trial for trial in study.get_trials()}
+
+
+def assert_like_undisturbed(home: Path, calm: Path, name: str) -> None:
+    """Both frames, value by value, and nothing is left running in Optuna."""
+    pd.testing.assert_frame_equal(trials_of(home, name), trials_of(calm, name))
+    pd.testing.assert_frame_equal(steps_of(home, name), steps_of(calm, name))
+    told = optuna_trials(home, name)
+    assert sorted(told) == sorted(read(home, name).trials["trial"])
+    assert all(trial.state.is_finished() for trial in told.values())
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the ring study has run undisturbed."""
+    home = tmp_path_factory.mktemp("calm")
+    assert run(home).complete
+    assert run(home, "long").complete
+    return home
+
+
+@pytest.fixture
+def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder whose files tell a worker what shall befall it."""
+    folder = tmp_path / "trouble"
+    folder.mkdir()
+    monkeypatch.setenv("GANSWEEP_TROUBLE", str(folder))
+    return folder
+
+
+def needs(found: bool, what: str) -> None:
+    """Skip where this machine lacks something, but not in CI."""
+    if not found:
+        assert not os.environ.get("CI"), f"CI must have {what}"
+        pytest.skip(f"no {what} here")
+
+
+# --- hung workers
+
+
+def test_hung_workers_are_found_in_time_and_their_trials_go_on_elsewhere(
+    calm: Path, trouble: Path, tmp_path: Path
+) -> None:
+    for what in ("stop", "loop"):
+        (trouble / what).touch()
+    assert run(tmp_path, "long", executor="tune", workers=1, patience=1.0).complete
+    files = (tmp_path / "studies" / "ring-long" / "trials").glob("*/losses.jsonl")
+    losses = {}
+    for loss in (json.loads(line) for file in files for line in file.read_text().splitlines()):
+        losses["stop" if "stopped by a signal" in loss["why"] else "loop"] = loss
+    assert sorted(losses) == ["loop", "stop"]
+    for what, loss in losses.items():
+        assert loss["kind"] == "hung"
+        promise = float(re.search(r"within the (\S+) s", loss["why"])[1])  # type: ignore[index]
+        began = float((trouble / f"{what}.taken").read_text().split()[1])
+        assert loss["time_ms"] / 1000 - began < 2 * promise + 1, loss["why"]
+    assert "in loop" in losses["loop"]["why"], "the stack of the worker in its endless loop"
+    trials = read(tmp_path, "ring-long").trials
+    assert [json.loads(one) for one in trials["losses"] if one != "{}"]
+    assert sum(json.loads(one).get("hung", 0) for one in trials["losses"]) == 2
+    assert_like_undisturbed(tmp_path, calm, "ring-long")
+
+
+# --- memory
+
+MONITORED = """
+from pathlib import Path
+from gansweep.launch.sweep import Settings, sweep
+from gansweep.study import Selection
+
+if __name__ == "__main__":
+    sweep(Selection(file={study!r}, preset="long"), Settings(home=Path({home!r}), workers=2))
+"""
+SPARE_GB = 3.4  # for Ray, two workers and what else this machine does meanwhile
+
+
+@pytest.mark.slow
+def test_rays_memory_monitor_costs_the_worker_that_it_kills_an_attempt_and_nobody_a_trial(
+    calm: Path, trouble: Path, tmp_path: Path
+) -> None:
+    memory = {line.split(":")[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+    needs(memory["MemAvailable"] > 8 * 2**20, "8 GiB of free memory")
+    used = memory["MemTotal"] - memory["MemAvailable"] + SPARE_GB * 2**20
+    monitor = {"RAY_memory_usage_threshold": str(used / memory["MemTotal"]), "RAY_memory_monitor_refresh_ms": "100"}
+    (trouble / "allocate").write_text("2000")
+    script = MONITORED.format(study=str(RING), home=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **monitor}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (tmp_path / "studies" / "ring-long" / "launch.log").read_text()
+    assert "Tune stopped" in log, "fit() was to raise"
+    losses = [json.loads(one) for one in read(tmp_path, "ring-long").trials["losses"]]
+    assert sum(one.get("oom", 0) for one in losses) >= 1
+    assert {kind for one in losses for kind in one} == {"oom"}, "those that were ended with it have lost nothing"
+    assert_like_undisturbed(tmp_path, calm, "ring-long")
+
+
+# --- the disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes."""
+    where = tmp_path / "small"
+    where.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", where], capture_output=True, text=True)
+    needs(mounted.returncode == 0, "right to mount a file system")
+    yield where
+    subprocess.run(["umount", "--lazy", where], check=True)
+
+
+def fill(disk: Path, leave: int) -> Path:
+    """A file that takes all but so many bytes."""
+    room = os.statvfs(disk)
+    filler = disk / "filler"
+    filler.write_bytes(bytes(room.f_bavail * room.f_frsize - leave))
+    return filler
+
+
+def test_a_full_disk_stops_the_sweep_in_one_line_and_the_same_command_goes_on_when_there_is_room(
+    calm: Path, small_disk: Path
+) -> None:
+    home = small_disk / "home"
+    run(home, "smoke")
+    filler = fill(small_disk, 200_000)
+    command = ["launch", str(RING), "--preset", "long", "--home", str(home), "--inline", "--no-report"]
+    gansweep = str(Path(sys.executable).with_name("gansweep"))
+    stopped = subprocess.run([gansweep, *command], capture_output=True, text=True, timeout=300)
+    assert stopped.returncode == 1, stopped.stderr
+    assert len(stopped.stderr.splitlines()) == 1, stopped.stderr
+    assert f"No space left on device in {home / 'studies' / 'ring-long'}" in stopped.stderr
+    assert "Nothing is lost: make room there" in stopped.stderr
+    assert "the same command goes on" in stopped.stderr
+    assert not list(home.rglob(".*.[0-9]*")), "a temporary file was left"
+    filler.unlink()
+    assert run(home, "long").complete
+    assert_like_undisturbed(home, calm, "ring-long")
+
+
+def test_a_disk_that_is_full_again_and_again_wherever_the_sweep_is_costs_nothing(calm: Path, small_disk: Path) -> None:
+    home = small_disk / "home"
+    run(home, "smoke")
+    for leave in (4_096, 20_000, 40_000, 80_000):
+        filler = fill(small_disk, leave)
+        with pytest.raises(RuntimeError, match=r"(?i)no space left .* make room there"):
+            run(home, "long")
+        filler.unlink()
+    assert run(home, "long").complete
+    assert_like_undisturbed(home, calm, "ring-long")
+
+
+def test_a_worker_that_cannot_save_its_state_says_so_and_trains_on(
+    calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_disk: Path
+) -> None:
+    # another disk than the driver's, as on a cluster
+    monkeypatch.setattr("gansweep.launch.worker.STATE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("gansweep.launch.worker.STATE_MAX_SHARE", 1.0)
+    states = States(str(small_disk))
+    fill(small_disk, 8_192)
+    states.take("t", 1)
+    with pytest.raises(OSError, match="No space left"):  # the test's own check that states do not fit
+        states.save("t", {"weights": torch.zeros(100_000)}, 1)
+    assert run(tmp_path, storage=str(small_disk)).complete
+    log = (tmp_path / "studies" / "ring-smoke" / "launch.log").read_text()
+    assert "its state cannot be saved" in log
+    assert_like_undisturbed(tmp_path, calm, "ring-smoke")
+
+
+def test_the_states_are_kept_where_asked_and_hold_the_last_step(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, keep_states=True).complete
+    assert f"training states: {tmp_path}/studies/ring-smoke" in capfd.readouterr().out
+    states = States(str(tmp_path / "studies" / "ring-smoke"))
+    for trial in read(tmp_path, "ring-smoke").trials.itertuples():
+        state = states.load(trial.trial, "cpu")
+        assert state is not None
+        assert state["train"]["step"] == trial.step
+
+
+# --- the clock
+
+JUMPING = """
+import itertools, os, sys, threading, time
+from pathlib import Path
+from gansweep.launch.sweep import Settings, sweep
+from gansweep.study import Selection
+
+def jump():
+    while not list(home.glob("studies/*/trials/*/history.jsonl")):
+        time.sleep(0.05)
+    for offset in itertools.cycle(["+400d", "-2000d", "+0"]):
+        Path(os.environ["FAKETIME_TIMESTAMP_FILE"]).write_text(offset)
+        time.sleep(1.1)
+
+home = Path(sys.argv[2])
+threading.Thread(target=jump, daemon=True).start()
+assert sweep(Selection(file=sys.argv[1], preset="long"), Settings(home=home, executor="inline")).complete
+"""
+
+
+def test_a_jumping_clock_changes_no_number(calm: Path, tmp_path: Path) -> None:
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    needs(bool(found), "libfaketime (Debian's package faketime)")
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    # as a real jump does, it leaves the monotonic clock alone
+    jumping = {
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    command = [sys.executable, "-c", JUMPING, str(RING), str(tmp_path / "home")]
+    environment = {**os.environ, **jumping, "LD_PRELOAD": str(found[0])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_like_undisturbed(tmp_path / "home", calm, "ring-long")
+    results = read(tmp_path / "home", "ring-long")
+    for column in ("train_seconds", "evaluate_seconds", "record_seconds"):
+        assert results.trials[column].between(0, 600).all()
+    assert results.steps["seconds"].between(0, 600).all()
+    lasted = results.trials["ended_at"] - results.trials["started_at"]
+    assert lasted.dt.days.abs().max() > 300, "the clock was to jump while trials were under way"
+
+
+# --- preemption
+
+NODES = (
+    "import ray; ray.init(logging_level='ERROR'); print(*[n['NodeID'] for n in ray.nodes() if 'CPU' in n['Resources']])"
+)
+
+
+@pytest.mark.slow
+def test_a_node_that_is_taken_away_counts_against_no_trial(calm: Path, tmp_path: Path) -> None:
+    with contextlib.closing(RayCluster(cpus=0)) as cluster:
+        doomed = cluster.add(cpus=1)
+        env = {**cluster.env, "RAY_ADDRESS": cluster.address}
+        command = [str(Path(sys.executable).with_name("gansweep")), "launch", str(RING), "--preset", "longer"]
+        command += ["--home", str(tmp_path), "--no-report", "--address", cluster.address]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(command, env=env, **pipes) as driver:
+            trials = tmp_path / "studies" / "ring-longer" / "trials"
+            while not any(file.read_text().count("modes_captured") for file in trials.glob("*/history.jsonl")):
+                assert driver.poll() is None, driver.communicate()[0]
+                time.sleep(0.1)
+            ask: dict[str, Any] = {"env": env, "capture_output": True, "text": True, "check": True}
+            (node,) = subprocess.run([sys.executable, "-c", NODES], **ask).stdout.split()
+            ray = str(Path(sys.executable).with_name("ray"))
+            drain = [ray, "drain-node", "--address", cluster.address, "--node-id", node, "--reason-message", "spot"]
+            drain += ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--deadline-remaining-seconds", "1"]
+            subprocess.run(drain, **ask)
+            time.sleep(1)
+            cluster.kill(doomed)
+            cluster.add(cpus=1)
+            said = driver.communicate(timeout=500)[0]
+        assert driver.returncode == 0, said
+    losses = [json.loads(one) for one in read(tmp_path, "ring-longer").trials["losses"]]
+    assert [one for one in losses if one] == [{"preempted": 1}]
+
+
+# --- trials that fail
+
+
+FAILING = """
+import dataclasses
+
+from gansweep import Hinge, LeastSquares, MLPDiscriminator, NonSaturating, Wasserstein
+from gansweep.parts import part
+from gansweep.study import load_study
+
+
+@part
+class Unbuildable(MLPDiscriminator):
+    # fits its data, as the check before any work finds on the meta device, and fails where it is trained
+    def build(self, **given):
+        network = super().build(**given)
+        if next(network.parameters()).device.type != "meta":
+            raise RuntimeError("no kernel for this network")
+        return network
+
+
+wild = {{"loss": Wasserstein(), "discriminator_optimizer.lr": 1e30}}
+arms = {arms}
+ring = load_study({ring!r})
+study = dataclasses.replace(
+    ring, name="failing", space={{}}, draws=1, repeats={repeats}, axes={{"objective": arms}}, presets={{}},
+    baseline=dataclasses.replace(ring.baseline, steps=10, report_every=5, evaluate_every=10),
+)
+"""
+
+
+def failing(folder: Path, repeats: int, **arms: str) -> Path:
+    """A study of that many seeds under the given arms."""
+    file = folder / "failing.py"
+    given = ", ".join(f"{name!r}: {arm}" for name, arm in arms.items())
+    file.write_text(
+        '"""Do failures add up?"""\n' + FAILING.format(arms=f"{{{given}}}", ring=str(RING), repeats=repeats)
+    )
+    return file
+
+
+def test_of_a_hundred_trials_of_which_forty_diverge_every_record_counts_forty(tmp_path: Path) -> None:
+    healthy = {"gan": '{"loss": NonSaturating()}', "lsgan": '{"loss": LeastSquares()}', "hinge": '{"loss": Hinge()}'}
+    study = failing(tmp_path, 20, **healthy, wild="wild", wilder='{**wild, "discriminator_optimizer.lr": 1e35}')
+    assert run(tmp_path, None, study).counts["done"] == 100
+    results = read(tmp_path, "failing")
+    diverged = results.trials[results.trials["verdict"] == "diverged"]
+    assert len(results.trials) == 100
+    assert sorted(diverged["arm"].unique()) == ["wild", "wilder"]
+    assert len(diverged) == 40
+    assert (diverged["decision_rule"] == "Diverged").all()
+    assert diverged["evidence"].str.contains("not finite from step").all()
+    assert diverged["verdict_step"].between(1, 10).all()
+    assert (diverged["step"] - diverged["verdict_step"] < 5).all(), (
+        "more than one report interval after the first bad step"
+    )
+    told = optuna_trials(tmp_path, "failing")
+    assert len(told) == 100
+    pruned = {name: one for name, one in told.items() if one.user_attrs["gansweep.verdict"] == "diverged"}
+    assert sorted(pruned) == sorted(diverged["trial"])
+    for row in diverged.itertuples():
+        assert pruned[row.trial].state == optuna.trial.TrialState.PRUNED
+        assert pruned[row.trial].user_attrs["gansweep.evidence"] == row.evidence
+    (table,) = VerdictMatrix().render(results).tables
+    assert table.shown["diverged"].sum() == 40
+
+
+def test_a_study_of_which_all_trials_of_one_arm_raise_completes_also_when_only_they_are_left(tmp_path: Path) -> None:
+    arms = {"gan": '{"loss": NonSaturating()}', "broken": '{"discriminator": Unbuildable(depth=2, width=16)}'}
+    study = failing(tmp_path, 8, **arms)
+    first = run(tmp_path, None, study)
+    assert (first.counts["done"], first.counts["failed"]) == (8, 8)
+    trials = read(tmp_path, "failing").trials
+    broken = trials[trials["arm"] == "broken"]
+    assert (broken["failure"] == "crashed").all()
+    assert broken["error"].str.contains("no kernel for this network").all()
+    # a driver that is killed when only broken trials are left has no healthy one to prove the machine by
+    for trial in broken["trial"].iloc[2:]:
+        shutil.rmtree(tmp_path / "studies" / "failing" / "trials" / trial)
+    assert run(tmp_path, None, study).counts == first.counts
+
+
+def test_several_workers_and_inline_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="workers = 4 and inline: inline is one trial at a time"):
+        Settings(home=Path("nowhere"), executor="inline", workers=4)
