@@ -372,7 +372,8 @@ class Recorder:
             study_run.finish(self._finished)
             self._done = True
             return
-        trial = self._trials[name]
+        if (trial := self._trials.get(name)) is None:
+            return  # its end was recorded with other news, just before this notice came
         over = trial.ended or trial.cancelled is not None
         study_run.write(trial)
         if over:

@@ -128,13 +128,13 @@ class Storm:
 
     def _kill_worker(self) -> bool:
         raylets = [node.all_processes["raylet"][0].process.pid for node in self.nodes]
-        ask = ["pgrep", "-f", "^ray::", "-P", ",".join(map(str, raylets))]
+        # Ray's agents are called ray:: too; without its agents a node ends
+        ask = ["pgrep", "-f", "^ray::ResourceTrainable", "-P", ",".join(map(str, raylets))]
         workers = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split()
-        busy = [pid for pid in workers if "IDLE" not in _title(pid)]
-        if busy:
+        if workers:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(self.random.choice(busy)), signal.SIGKILL)
-        return bool(busy)
+                os.kill(int(self.random.choice(workers)), signal.SIGKILL)
+        return bool(workers)
 
     def _kill_driver(self) -> bool:
         if self.driver.poll() is not None:
@@ -148,6 +148,14 @@ class Storm:
         self.cluster.remove_node(node, allow_graceful=False)
         self.nodes.append(self.cluster.add_node(num_cpus=1, **self._node()))
         return True
+
+    def _mend_nodes(self) -> None:
+        """On a busy machine a node may end by itself; in place of each there is a new one, as in a real cluster."""
+        for node in [node for node in self.nodes if node.all_processes["raylet"][0].process.poll() is not None]:
+            self.say("a node has ended by itself")
+            self.nodes.remove(node)
+            self.cluster.remove_node(node, allow_graceful=False)
+            self.nodes.append(self.cluster.add_node(num_cpus=1, **self._node()))
 
     def _kill_server(self) -> bool:
         self.server.kill()
@@ -169,6 +177,7 @@ class Storm:
                 # killed, no server at its start, too many losses in a row, or records that the server did not take
                 assert code in (-signal.SIGKILL, 1, 2, 3), f"the driver ended with {code}\n{self._tail()}"
                 self.driver = self._launch()
+            self._mend_nodes()
             if next_strike == float("inf") and self._reports():
                 next_strike = time.monotonic()
             if self.kills.total() < kills and time.monotonic() > next_strike and self.strike():
@@ -185,13 +194,6 @@ class Storm:
             self.driver.kill()
         self.cluster.shutdown()
         self.server.kill()
-
-
-def _title(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return "IDLE"
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

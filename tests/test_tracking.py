@@ -419,6 +419,16 @@ def test_news_of_hours_without_a_server_takes_no_memory_and_no_time(tmp_path: Pa
     assert "3 trials not recorded" in made.close(finished=False, patience=0.5)
 
 
+def test_a_notice_of_a_trial_whose_end_is_recorded_already_is_nothing(tmp_path: Path) -> None:
+    made = Recorder(records.default_uri(tmp_path), tmp_path, CARD)
+    tell(made, tmp_path)
+    wait_until(lambda: not made._trials)
+    for planned in CARD["trials"]:
+        made.news(planned["trial"])
+    assert made.close(finished=True, patience=5) == ""
+    assert not made.behind
+
+
 def test_ctrl_c_leaves_a_server_that_is_waited_for(tmp_path: Path) -> None:
     made = Recorder(NOBODY, tmp_path, CARD, resumed=True)
     said: list[str] = []
