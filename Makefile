@@ -1,11 +1,12 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-# the longest file first, so that it does not run alone at the end
-TESTS := tests/test_launch.py $(filter-out tests/test_launch.py,$(sort $(wildcard tests/test_*.py)))
+# the longest files first, so that none runs alone at the end
+LONG := $(patsubst %,tests/test_%.py,launch chaos faults sequential_search)
+TESTS := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/test_*.py)))
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test check chaos format benchmarks clean
+.PHONY: demo test test-slow check chaos format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -17,6 +18,9 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+test-slow: $(BIN)/gansweep  ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow tests
 
 check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -270,6 +270,7 @@ def test_a_study_that_this_machine_cannot_hold_is_refused_before_any_work(tmp_pa
 
 
 @pytest.mark.skipif(not can_hide() and "CI" not in os.environ, reason="no mount namespaces here")
+@pytest.mark.slow
 def test_a_study_over_machines_without_a_shared_home_outlives_one_of_them(
     reference: Path, tmp_path: Path, bucket: Bucket
 ) -> None:

@@ -171,7 +171,7 @@ def test_a_tuning_study_runs_to_its_end_and_every_trial_and_candidate_is_told(fo
 
 
 @pytest.mark.parametrize(
-    "form", [pytest.param(f, marks=pytest.mark.slow) if f in ("gp", "median") else f for f in FORMS]
+    "form", [pytest.param(f, marks=pytest.mark.slow) if f in ("gp", "median", "hyperband") else f for f in FORMS]
 )
 def test_a_search_that_is_killed_anywhere_asks_for_the_same_candidates(form: str, make: Make) -> None:
     undisturbed = make("whole", **FORMS[form])

@@ -1,0 +1,12 @@
+"""A short storm: a SIGKILL each of a worker, a driver, a node and the tracking server. `make chaos` is the long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.storm import KINDS, weather
+
+
+def test_a_study_comes_out_the_same_whatever_is_killed_under_it(tmp_path: Path) -> None:
+    struck = weather(tmp_path, "short", kills=len(KINDS), seed=0, pause=(2.0, 5.0), limit=600)
+    assert all(struck.kills[kind] >= 1 for kind in KINDS)
