@@ -106,8 +106,8 @@ class Storm:
         command = [GANSWEEP, "launch", STUDY, "--preset", self.preset, "--home", str(self.home), "--no-report"]
         command += ["--address", self.cluster.address, "--tracking-uri", self.server.uri]
         self.home.mkdir(exist_ok=True)
-        self.log = open(self.home / "driver.log", "a")  # noqa: SIM115
-        return subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        with open(self.home / "driver.log", "a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
     @property
     def trials(self) -> Path:
@@ -190,8 +190,8 @@ class Storm:
 
     def close(self) -> None:
         """End everything."""
-        if self.driver.poll() is None:
-            self.driver.kill()
+        self.driver.kill()
+        self.driver.wait()
         self.cluster.shutdown()
         self.server.kill()
 
@@ -254,7 +254,7 @@ def weather(
 ) -> Storm:
     """A storm and an undisturbed run of the same study; raises `AssertionError` where they differ."""
     calm = folder / "calm"
-    command = [GANSWEEP, "launch", STUDY, "--preset", preset, "--home", str(calm), "--inline", "--no-report"]
+    command = [GANSWEEP, "launch", STUDY, "--preset", preset, "--home", str(calm), "--no-report"]
     subprocess.run(command, check=True, capture_output=True)
     say("the undisturbed run has ended")
     run = f"storm-{preset}"

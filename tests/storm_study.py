@@ -37,7 +37,7 @@ study = Study(
         generator_optimizer=Adam(lr=1e-3, beta1=0.5),
         discriminator_optimizer=Adam(lr=1e-3, beta1=0.5),
         batch_size=128,
-        steps=4_000,
+        steps=2_000,
         report_every=100,
         evaluate_every=500,
     ),
@@ -54,7 +54,7 @@ study = Study(
     thresholds=(4.0, 7.0),
     rules=(Diverged(), ModeDropping(), BelowScore(score="modes_captured", minimum=4.0)),
     presets={
-        "short": Preset(description="For a short storm.", overrides={"steps": 2_000}, draws=2),
+        "short": Preset(description="For a short storm.", draws=2),
         "long": Preset(description="For thirty kills and more."),
     },
     report=(OutcomeTable(),),

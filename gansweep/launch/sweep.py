@@ -143,8 +143,14 @@ def sweep(selection: Selection, settings: Settings, simulated: Execute | None = 
         if settings.address is not None:
             _check_cluster(settings.address, asked)
         workplace, card, protocols, admit = _prepare(
-            *(plan, selection, settings.home.resolve(), folder, str(device), "cuda" if gpus else "cpu"),
-            *(settings.keep_states, say),
+            plan,
+            selection,
+            settings.home.resolve(),
+            folder,
+            str(device),
+            "cuda" if gpus else "cpu",
+            settings.keep_states,
+            say,
         )
         card["launch_id"] = _check_design(folder / "design.json", card)
         # the same run of two homes is two runs in a storage that they share
@@ -156,7 +162,11 @@ def sweep(selection: Selection, settings: Settings, simulated: Execute | None = 
             if isinstance(search, Candidates):
                 plan = search.plan
             driver = Driver(
-                *(plan, folder, search, recorder, protocols),
+                plan,
+                folder,
+                search,
+                recorder,
+                protocols,
                 patience=settings.patience,
                 keep_states=settings.keep_states,
                 states=states,
