@@ -7,7 +7,7 @@ every record real; and `gansweep launch --no-report` of the finished study. Memo
 build of torch with CUDA maps hundreds of MB of libraries besides. With a HOME, what was simulated there before is not
 simulated again.
 
-Most of the time is MLflow's: 20 to 90 ms of CPU for a trial, by how busy the machine is.
+Most of the time is MLflow's: 89 ms of CPU for a trial were measured on busy cores.
 """
 
 import argparse
