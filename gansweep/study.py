@@ -458,11 +458,6 @@ def _cell_name(number: int, num_cells: int) -> str:
     return f"c{number:0{max(3, len(str(num_cells - 1)))}d}"
 
 
-def _leading(space: Either, label: str) -> dict[str, Mapping[str, Any]]:
-    """The branches with this one first."""
-    return {label: space.branches[label], **space.branches}
-
-
 @part
 class Plan:
     """Every trial that must exist, in the order in which they start: block by block, arm by arm.
