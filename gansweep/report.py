@@ -218,15 +218,15 @@ def design_sentence(plan: Mapping[str, Any]) -> str:
 
 
 def preset_sentence(plan: Mapping[str, Any]) -> str:
-    """Which preset ran, if any, and that a reduced one supports orderings only."""
+    """Which preset ran, if any, and what a reduced one supports: the ordering of arms, where there are several."""
     if plan["preset"] is None:
         return "No preset: the study ran as it is declared."
     if plan["preset"] == "paper":
         return f"Preset paper. {plan.get('preset_description', '')} The caveats list what differs from the paper."
+    claim = "Only the ordering of the arms is a claim here; no" if len(plan["arms"]) > 1 else "No"
     return (
         f"Preset {plan['preset']}: a reduced version of the published protocol. "
-        f"{plan.get('preset_description', '')} Only the ordering of the "
-        "arms is a claim here; no score or count is comparable with the paper's absolute numbers."
+        f"{plan.get('preset_description', '')} {claim} score or count is comparable with the paper's absolute numbers."
     )
 
 

@@ -367,3 +367,10 @@ def test_a_section_is_text_figures_tables_and_pictures(results: MadeUpResults) -
         assert isinstance(section, page.Section)
         assert section.text or section.figures or section.tables
         assert all(isinstance(t.caption, str) and len(t.shown) for t in section.tables)
+
+
+def test_a_reduced_preset_of_one_arm_claims_no_ordering() -> None:
+    plan = {"preset": "smoke", "preset_description": "Small.", "arms": {"gan": {}, "wgan_gp": {}}}
+    assert "Only the ordering of the arms is a claim" in report.preset_sentence(plan)
+    assert "ordering" not in (told := report.preset_sentence({**plan, "arms": {"wgan_gp": {}}}))
+    assert "No score or count is comparable" in told
