@@ -56,16 +56,18 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
+        self.back_at = float("inf")
         self.start()
+        wait_until(self.answers, 120)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, without waiting until it answers."""
         command = [MLFLOW, "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(self.answers, 120)
+        self.back_at = float("inf")
 
     def answers(self) -> bool:
         """Whether it is up."""
@@ -78,7 +80,8 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL to all of its processes."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -158,10 +161,15 @@ class Storm:
             self.nodes.append(self.cluster.add_node(num_cpus=1, **self._node()))
 
     def _kill_server(self) -> bool:
+        if self.server.process.poll() is not None or not self.server.answers():
+            return False
         self.server.kill()
-        time.sleep(self.random.uniform(0, 8))
-        self.server.start()
+        self.server.back_at = time.monotonic() + self.random.uniform(0, 8)
         return True
+
+    def _mend_server(self) -> None:
+        if time.monotonic() > self.server.back_at:
+            self.server.start()
 
     def run(self, kills: int, pause: tuple[float, float], limit: float) -> None:
         """Strike from the first report on, `pause` seconds apart, until `kills` were made, then wait for the end.
@@ -178,11 +186,15 @@ class Storm:
                 assert code in (-signal.SIGKILL, 1, 2, 3), f"the driver ended with {code}\n{self._tail()}"
                 self.driver = self._launch()
             self._mend_nodes()
+            self._mend_server()
             if next_strike == float("inf") and self._reports():
                 next_strike = time.monotonic()
             if self.kills.total() < kills and time.monotonic() > next_strike and self.strike():
                 next_strike = time.monotonic() + self.random.uniform(*pause)
             time.sleep(0.2)
+        if self.server.back_at < float("inf"):
+            self.server.start()
+        wait_until(self.server.answers, 120)
         assert self.kills.total() >= kills, f"the study was over after {self.kills.total()} kills: {dict(self.kills)}"
 
     def _tail(self) -> str:

@@ -54,7 +54,11 @@ study = Study(
     thresholds=(4.0, 7.0),
     rules=(Diverged(), ModeDropping(), BelowScore(score="modes_captured", minimum=4.0)),
     presets={
-        "short": Preset(description="For a short storm.", draws=2),
+        "short": Preset(
+            description="For a short storm.",
+            draws=2,
+            overrides={"steps": 1_200, "report_every": 60, "evaluate_every": 300},
+        ),
         "long": Preset(description="For thirty kills and more."),
     },
     report=(OutcomeTable(),),
