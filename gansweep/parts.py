@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
+Known = dict[int, tuple[object, str]]
 
 
 def misspelt(kind: str, name: object, valid: Iterable[object]) -> ValueError:
@@ -33,15 +34,19 @@ def one_of(owner: object, field: str, valid: Iterable[object]) -> None:
 
 def at_least(owner: object, **bounds: float) -> None:
     """Raise `ValueError` unless each named field is a number of its declared kind and not below its bound."""
+    whole = _whole_fields(type(owner))
     for field, bound in bounds.items():
-        if not _is_number(owner, field) or not getattr(owner, field) >= bound:
+        value = getattr(owner, field)
+        if not (_is_number(value, whole=field in whole) and value >= bound):
             raise _not_a_number(owner, field, f">= {bound}")
 
 
 def above(owner: object, **bounds: float) -> None:
     """Raise `ValueError` unless each named field is a number of its declared kind and above its bound."""
+    whole = _whole_fields(type(owner))
     for field, bound in bounds.items():
-        if not _is_number(owner, field) or not getattr(owner, field) > bound:
+        value = getattr(owner, field)
+        if not (_is_number(value, whole=field in whole) and value > bound):
             raise _not_a_number(owner, field, f"> {bound}")
 
 
@@ -63,10 +68,8 @@ def _whole_fields(cls: type) -> frozenset[str]:
     return _WHOLE[cls]
 
 
-def _is_number(owner: object, field: str) -> bool:
-    value = getattr(owner, field)
-    kinds = (int,) if field in _whole_fields(type(owner)) else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _is_number(value: object, *, whole: bool) -> bool:
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
 
 
 def _not_a_number(owner: object, field: str, bound: str) -> ValueError:
@@ -79,7 +82,7 @@ def part(cls: type[T]) -> type[T]:
     """Make `cls` a part."""
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     built_init = cls.__init__
-    names = _field_names(cls)
+    names = dict.fromkeys(_field_names(cls))
     needed = [
         f.name
         for f in dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -87,9 +90,9 @@ def part(cls: type[T]) -> type[T]:
     ]
 
     def __init__(self: Any, *args: Any, **fields: Any) -> None:
-        for name in fields:
-            if name not in names:
-                raise misspelt(f"field of {cls.__name__}", name, names)
+        if not fields.keys() <= names.keys():
+            unknown = next(name for name in fields if name not in names)
+            raise misspelt(f"field of {cls.__name__}", unknown, names)
         if args:
             raise ValueError(f"{cls.__name__} takes its fields by name: {', '.join(names)}")
         if missing := [name for name in needed if name not in fields]:
@@ -137,10 +140,48 @@ def flatten(value: Any) -> dict[str, Any]:
     return flat
 
 
-def content_id(value: Any, length: int = 12) -> str:
-    """The first hex digits of the SHA-256 of the description's canonical JSON."""
-    text = json.dumps(describe(value), sort_keys=True, separators=(",", ":"))
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def content_id(value: Any, length: int = 12, known: Known | None = None) -> str:
+    """The first hex digits of the SHA-256 of the description's canonical JSON.
+
+    `known` holds what need not be worked out again, see `canonical`.
+    """
+    text = _CANONICAL.encode(describe(value)) if known is None else _canonical(value, known)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def canonical(value: Any) -> Known:
+    """The canonical JSON of every part in `value`, by its identity, which the part keeps as long as it is here.
+
+    For the ids of many trials that have the same parts of a study.
+    """
+    found: Known = {}
+    inner: Iterable[Any] = ()
+    if is_part(value):
+        found[id(value)] = value, _CANONICAL.encode(describe(value))
+        inner = (getattr(value, name) for name in _field_names(type(value)))
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    elif isinstance(value, (tuple, list)):
+        inner = value
+    for one in inner:
+        found |= canonical(one)
+    return found
+
+
+def _canonical(value: Any, known: Known) -> str:
+    """What `_CANONICAL` makes of a description, put together from what is known."""
+    if value is None or type(value) is int:
+        return "null" if value is None else repr(value)
+    if not is_part(value):
+        return _CANONICAL.encode(describe(value))
+    if id(value) in known:
+        return known[id(value)][1]
+    fields = {name: _canonical(getattr(value, name), known) for name in _field_names(type(value))}
+    fields["part"] = f'"{type(value).__name__}"'
+    return "{" + ",".join([f'"{name}":{fields[name]}' for name in sorted(fields)]) + "}"
 
 
 def override(value: T, changes: Mapping[str, Any]) -> T:

@@ -7,6 +7,8 @@ pruners see them by reference. The driver is the only writer.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import logging
 import math
@@ -96,35 +98,43 @@ class JournalOfOne(BaseJournalBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._read, self._offset = path, 0, 0
+        self.path, self._read = path, 0
+        self._news: list[bytes] = []  # what was added since the last reading
         path.touch()
-        content = path.read_bytes()
-        if not content.endswith(b"\n"):  # a killed driver has cut the last line short
-            os.truncate(path, content.rfind(b"\n") + 1)
+        with open(path, "rb+") as file:
+            for line in file:
+                if not line.endswith(b"\n"):  # a killed driver has cut it short
+                    file.truncate(file.tell() - len(line))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The entries from that number on, which is where the last reading ended.
+        """The entries from that number on, which is where the last reading ended; the file is read once.
 
         Raises:
             ValueError: a line is damaged; the message says which, and what to do.
         """
         assert log_number_from == self._read
-        with open(self.path, "rb") as file:
-            file.seek(self._offset)
-            for line in file:
-                self._read += 1
-                self._offset += len(line)
-                try:
-                    entry = json.loads(line)
-                except ValueError as error:
-                    advice = "delete it, and it is built again from the trials' folders"
-                    raise ValueError(f"{self.path} is damaged in line {self._read}: {advice}") from error
-                yield entry
+        if self._read:
+            news, self._news = self._news, []
+            yield from map(self._entry, news)
+        else:
+            self._news = []
+            with open(self.path, "rb") as file:
+                yield from map(self._entry, file)
+
+    def _entry(self, line: bytes) -> dict[str, Any]:
+        self._read += 1
+        try:
+            return dict(json.loads(line))
+        except (ValueError, TypeError) as error:
+            advice = "delete it, and it is built again from the trials' folders"
+            raise ValueError(f"{self.path} is damaged in line {self._read}: {advice}") from error
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add entries, each as a line."""
+        lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs]
         with open(self.path, "ab") as file:
-            file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
+            file.write(b"".join(lines))
+        self._news += lines
 
 
 class _Journal:
@@ -132,20 +142,31 @@ class _Journal:
 
     It is written through Optuna's storage, because adding a trial to a `Study` does not say which one it is, and
     looking for it takes longer the more there are. A trial is added by one entry of the journal, so that a kill leaves
-    either none or a whole one.
+    either none or a whole one. The file is read when it is first needed.
     """
 
     def __init__(self, path: Path, name: str, pruner: BasePruner, directions: Sequence[str]) -> None:
-        self._storage = JournalStorage(JournalOfOne(path))
-        self.study = optuna.create_study(
-            study_name=name,
+        self.path, self._name, self._pruner, self._directions = path, name, pruner, directions
+
+    @functools.cached_property
+    def _storage(self) -> JournalStorage:
+        return JournalStorage(JournalOfOne(self.path))
+
+    @functools.cached_property
+    def study(self) -> optuna.Study:
+        """The Optuna study."""
+        return optuna.create_study(
+            study_name=self._name,
             storage=self._storage,
-            directions=[StudyDirection[direction.upper()] for direction in directions],
+            directions=[StudyDirection[direction.upper()] for direction in self._directions],
             sampler=optuna.samplers.RandomSampler(),
-            pruner=pruner,
+            pruner=self._pruner,
             load_if_exists=True,
         )
-        self._study_number = self._storage.get_study_id_from_name(name)
+
+    @functools.cached_property
+    def _study_number(self) -> int:
+        return self._storage.get_study_id_from_name(self.study.study_name)
 
     def _add(self, trial: FrozenTrial) -> int:
         """Add a trial. Returns the number by which the storage knows it."""
@@ -164,7 +185,8 @@ class _Journal:
 class Search(_Journal):
     """The Optuna study of one run of a counting study: a trial for each of the plan's.
 
-    `metric` has the name of the score that is recorded and says whether higher is better.
+    `metric` has the name of the score that is recorded and says whether higher is better. What `close` leaves beside
+    the journal says which trials have ended in it, so that a study in which nothing is left to do is not read again.
     """
 
     def __init__(self, path: Path, name: str, pruner: BasePruner, metric: Any) -> None:
@@ -175,9 +197,36 @@ class Search(_Journal):
         self.streams: dict[str, Stream] = {}
         if isinstance(pruner, VerdictPruner):
             pruner.streams = self.streams
-        self._ended: set[str] = set()
         self._running: dict[str, int] = {}
         self._last_step: dict[str, int] = {}
+        ended = self._closed()
+        self._ended, self._is_read = ended or set(), False
+        if ended is None:
+            self._go_on()
+
+    @property
+    def _mark(self) -> Path:
+        return self.path.with_suffix(".ended")
+
+    def _closed(self) -> set[str] | None:
+        """The trials that have ended in the journal, if it is as it was when the last driver closed it."""
+        try:
+            mark = json.loads(self._mark.read_bytes())
+            return set(mark["ended"]) if mark["journal"] == _digest(self.path) else None
+        except (FileNotFoundError, ValueError):  # never closed, or its machine lost its power just then
+            return None
+
+    def close(self) -> None:
+        """Leave word of what has ended. To be called when nothing will be added."""
+        if self._is_read:
+            text = json.dumps({"journal": _digest(self.path), "ended": sorted(self._ended)})
+            new = self._mark.with_suffix(".new")
+            new.write_text(text)
+            os.replace(new, self._mark)
+
+    def _go_on(self) -> None:
+        """Read the journal: before anything is added to it."""
+        self._is_read = True
         for trial_id, frozen in self._known(ID).items():
             if frozen.state.is_finished():
                 self._ended.add(trial_id)
@@ -190,6 +239,8 @@ class Search(_Journal):
         self, trial_id: str, params: Mapping[str, Any], choices: Mapping[str, Space], arms: Sequence[str]
     ) -> None:
         """Make the Optuna trial of a gansweep trial, unless it is there. `params` are its factors and its arm."""
+        if trial_id not in self._ended and not self._is_read:
+            self._go_on()
         if trial_id in self._running or trial_id in self._ended:
             return
         drawn = list(parameters(choices, params))
@@ -246,6 +297,11 @@ class Search(_Journal):
         self._close(self._running.pop(trial_id), state, values, told(outcome))
         self._ended.add(trial_id)
         del self.rows[trial_id], self.streams[trial_id], self._last_step[trial_id]
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def told(outcome: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gansweep.goals import MEASURED
-from gansweep.parts import above, at_least, content_id, describe, misspelt, one_of, override, part
+from gansweep.parts import Known, above, at_least, canonical, content_id, describe, misspelt, one_of, override, part
 from gansweep.randomness import derive_seed
 from gansweep.space import Either, Space, corners, factor_values, field_paths, fields_of, first_cell
 from gansweep.strategies import Grid, RandomSearch
@@ -385,7 +385,10 @@ class Study:
 
     def resolve(self, factors: Mapping[str, Any], arm: str, seed: int) -> TrialConfig:
         """The trial of one cell (its drawn values and seed) under one arm."""
-        return override(self.baseline, {**self.arms[arm], **fields_of(self.space, factors), "seed": seed})
+        return self._resolve(self.arms[arm], fields_of(self.space, factors), seed)
+
+    def _resolve(self, changes: Mapping[str, Any], drawn: Mapping[str, Any], seed: int) -> TrialConfig:
+        return override(self.baseline, {**changes, **drawn, "seed": seed})
 
     def is_drawn(self, path: str) -> bool:
         """Whether a cell decides the field, or the part that it belongs to."""
@@ -420,13 +423,14 @@ class Study:
             )
         drawn = draw_cells(self.space, self.num_cells, seed=self.seed, search=self.search)
         # what is resampled is a cell: a draw with all its seeds, or, where there is one draw only, a seed
+        known = canonical([self.baseline, self.axes])
         trials: list[PlannedTrial] = []
         for (draw, factors), repeat in itertools.product(enumerate(drawn), range(self.repeats)):
             number = draw if len(drawn) > 1 else repeat
             # the first has the seed it would have alone, so that further repeats can be added
             seed = derive_seed(self.seed, "cell", content_id(factors), *([repeat] if repeat else []), bits=31)
             cell = _cell_name(number, len(drawn) if len(drawn) > 1 else self.repeats)
-            trials += self._block(cell, factors, seed, len(trials))
+            trials += self._block(cell, factors, seed, len(trials), known)
         return Plan(study=self, trials=tuple(trials))
 
     def candidate(self, number: int, factors: Mapping[str, Any], occurrence: int = 0) -> tuple[PlannedTrial, ...]:
@@ -446,11 +450,24 @@ class Study:
         first = occurrence * self.repeats
         return [derive_seed(self.seed, "candidate", n, bits=31) for n in range(first, first + self.repeats)]
 
-    def _block(self, cell: str, factors: Mapping[str, Any], seed: int, position: int) -> Iterator[PlannedTrial]:
-        for number, arm in enumerate(self.arms):
-            config = self.resolve(factors, arm, seed)
+    def _block(
+        self,
+        cell: str,
+        factors: Mapping[str, Any],
+        seed: int,
+        position: int,
+        known: Known | None = None,
+    ) -> Iterator[PlannedTrial]:
+        drawn = fields_of(self.space, factors)
+        for number, (arm, changes) in enumerate(self.arms.items()):
+            config = self._resolve(changes, drawn, seed)
             yield PlannedTrial(
-                id=config.id, cell=cell, arm=arm, position=position + number, factors=factors, config=config
+                id=content_id(config, known=known),
+                cell=cell,
+                arm=arm,
+                position=position + number,
+                factors=factors,
+                config=config,
             )
 
 

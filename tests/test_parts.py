@@ -31,7 +31,7 @@ from gansweep import (
     log_uniform,
     uniform,
 )
-from gansweep.parts import content_id, describe, flatten, is_part, misspelt, override, part
+from gansweep.parts import canonical, content_id, describe, flatten, is_part, misspelt, override, part
 from gansweep.randomness import derive_seed, stream
 
 
@@ -127,6 +127,15 @@ def test_the_id_ignores_the_order_of_fields_and_sees_every_value() -> None:
     assert content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
     wheels = [Wheel(spokes=4), Wheel(spokes=5), Wheel(spokes=4, radius=2.0)]
     assert len({content_id(wheel) for wheel in wheels}) == 3
+
+
+@pytest.mark.parametrize(
+    "cargo", [None, True, 1, -3, 1.0, 1e-7, math.inf, 'a "quoted" ümlaut\n', (1, 2.5, None), {"b": 1, "a": ["x"]}]
+)
+def test_what_is_known_of_parts_changes_no_id(cargo: Any) -> None:
+    known = canonical([CART, {"more": (Wheel(spokes=2),)}])
+    others = [CART, override(CART, {"cargo": cargo}), override(CART, {"cargo": Wheel(spokes=9)}), CART.left]
+    assert [content_id(one, known=known) for one in others] == [content_id(one) for one in others]
 
 
 def test_two_classes_with_equal_fields_have_different_ids() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,25 @@ def test_the_driver_and_its_table_do_no_more_for_a_report_of_a_large_study_than_
     assert lines_per_report(40) < 1.1 * lines_per_report(10)
 
 
+def test_the_ids_of_a_plan_are_those_of_its_trials() -> None:
+    plan = study(20).plan()
+    assert [trial.id for trial in plan] == [trial.config.id for trial in plan]
+
+
+def test_what_became_of_a_trial_is_read_from_its_folder_and_not_kept(tmp_path: Path) -> None:
+    driver, _ = rehearse(study(3), tmp_path / "a", FAULTS, workers=2)
+    trial = next(iter(driver.outcomes))
+    file = driver.folder / "trials" / trial / "outcome.json"
+    assert driver.outcomes[trial] == json.loads(file.read_bytes())
+    file.unlink()
+    assert trial in driver.outcomes
+    assert len(driver.outcomes) == 6
+    with pytest.raises(AssertionError, match=f"trial {trial} has ended, and its outcome is gone"):
+        driver.outcomes[trial]
+    with pytest.raises(KeyError):
+        driver.outcomes["another"]
+
+
 def test_a_run_of_many_reports_is_not_searched_again_for_divergence_at_each(tmp_path: Path) -> None:
     def lines_per_report(steps: int) -> float:
         long = study(1, rules=(Diverged(),))
@@ -185,9 +206,9 @@ def test_cells_are_drawn_as_a_study_of_optuna_draws_them() -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a simulated study."""
-    home = tmp_path_factory.mktemp("finished")
+    home = as_home(tmp_path_factory.mktemp("finished"))
     swept, told = simulate(selection(), Settings(home=home, workers=8), FAULTS)
     assert swept.complete
     assert not swept.unrecorded

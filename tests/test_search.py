@@ -439,3 +439,61 @@ def test_a_score_of_which_less_is_better_is_minimised(tmp_path: Path) -> None:
         for metric in (InceptionScore(), NGramDivergence())
     }
     assert directions == {"inception_score": "MAXIMIZE", "js_4": "MINIMIZE"}
+
+
+# A journal that was closed
+
+
+def with_one_ended(path: Path) -> Search:
+    search = opened(path)
+    begin(search, "aa")
+    search.report("aa", row(10))
+    search.end("aa", ended())
+    begin(search, "bb")
+    search.close()
+    return search
+
+
+def test_a_closed_journal_is_read_again_only_where_something_is_to_be_added(tmp_path: Path) -> None:
+    with_one_ended(tmp_path)
+    journal = (tmp_path / "journal").read_bytes()
+    again = opened(tmp_path)
+    assert (again.has_end("aa"), again.has_end("bb")) == (True, False)
+    begin(again, "aa")
+    assert "_storage" not in vars(again)  # nothing has opened it
+    again.close()
+    assert (tmp_path / "journal").read_bytes() == journal
+    third = opened(tmp_path)
+    begin(third, "bb")
+    assert len(third.study.get_trials()) == 2
+    third.report("bb", row(10))
+    third.end("bb", ended())
+    third.close()
+    assert opened(tmp_path).has_end("bb")
+
+
+def lengthened(journal: Path) -> None:
+    # a driver that was killed before it closed the journal
+    begin(opened(journal.parent), "cc")
+
+
+def deleted(journal: Path) -> None:
+    journal.unlink()
+
+
+def mark_torn(journal: Path) -> None:
+    # a machine that lost its power
+    mark = journal.with_suffix(".ended")
+    mark.write_bytes(mark.read_bytes()[:20])
+
+
+@pytest.mark.parametrize(("change", "known"), [(lengthened, True), (deleted, False), (mark_torn, True)])
+def test_a_journal_that_is_not_as_it_was_closed_is_read(
+    change: Callable[[Path], None], known: bool, tmp_path: Path
+) -> None:
+    with_one_ended(tmp_path)
+    change(tmp_path / "journal")
+    again = opened(tmp_path)
+    assert "_storage" in vars(again)
+    assert again.has_end("aa") is known
+    assert not again.has_end("bb")

@@ -146,6 +146,9 @@ class Candidates:
         if len(known) == len(ended):
             self._close(cell, known)
 
+    def close(self) -> None:
+        """Nothing to leave: a sampler needs all of Optuna's journal at the next start."""
+
     def _compare(self, cell: str, ended: Sequence[Mapping[str, Any] | None]) -> None:
         """Report the value of every seed that has ended, and see whether the pruner ends the candidate."""
         aim, failed_scores = self.study.aims[0], self.study.failed_scores

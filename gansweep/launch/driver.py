@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from gansweep import trajectory
 from gansweep.launch.candidates import Candidates
 from gansweep.launch.states import States, StorageAway
 from gansweep.launch.tally import Tally
-from gansweep.launch.trial_dir import TrialDir
+from gansweep.launch.trial_dir import Outcomes, TrialDir
 from gansweep.launch.worker import Assignment, Report
 from gansweep.randomness import derive_seed
 from gansweep.recorder import Recorder
@@ -49,6 +50,7 @@ class Live:
         # what reports say beside their numbers: device, fingerprints, micro-batch; in the rows where it changed
         self.facts: dict[str, Any] = next((row["facts"] for row in reversed(self.rows) if "facts" in row), {})
         self.losses = directory.losses()
+        self.recorded_at_start = 0  # of the last attempt, the step from which it went on
         self.audit: dict[str, Any] = {}
         self.started_ms = self.rows[0]["time_ms"] if self.rows else _now_ms()
         # seconds, and on the monotonic clock; a trial whose worker has said nothing yet waits for its place
@@ -80,7 +82,8 @@ class Driver:
         self.search, self.recorder, self.protocols = search, recorder, protocols
         # a run that is not finite is over whatever the study asks for
         self.rules = (Diverged(), *(rule for rule in self.study.rules if not isinstance(rule, Diverged)))
-        self.outcomes: dict[str, dict[str, Any]] = {}
+        self.trials = folder / "trials"
+        self.outcomes = Outcomes(self.trials)
         score = self.study.metrics[0]
         self.tally = Tally(plan, score.name, higher_is_better=score.higher_is_better)
         self.tally.expect_more(self.study.arms, self._undrawn // len(self.study.arms), self.study.baseline.steps)
@@ -91,7 +94,6 @@ class Driver:
         self.losses_in_a_row = 0
         self.stillborn: dict[str, tuple[str, str]] = {}
         self.proven: dict[str, set[str]] = {arm: set() for arm in self.study.arms}
-        self.recorded_at_start: dict[str, int] = {}
         self.hangs: Counter[str] = Counter()
         self.listened = time.monotonic()
         self.broken = ""
@@ -120,7 +122,7 @@ class Driver:
             self.waiting.popleft()
             self.interrupted.pop(planned.id, None)
             self.live[planned.id], live.due = live, math.inf
-            self.recorded_at_start[planned.id] = live.last_step
+            live.recorded_at_start = live.last_step
             return Assignment(
                 trial=planned.id,
                 arm=planned.arm,
@@ -138,6 +140,11 @@ class Driver:
         """Whether nothing is under way and nothing will start."""
         return not self.live and (self.stopping or not (self.waiting or self._undrawn))
 
+    def placed(self, trial: str, promise: float) -> None:
+        """The trial has a worker, whose first report comes within `promise` seconds."""
+        live = self.live[trial]
+        live.promise, live.due = promise, time.monotonic() + promise
+
     def take(self, trial: str, report: Report) -> bool:
         """Take a worker's report. True if the trial shall stop."""
         with self._writing():
@@ -150,8 +157,7 @@ class Driver:
 
     def _take(self, live: Live, report: Report) -> bool:
         trial = live.planned.id
-        live.promise = report.promise or math.inf
-        live.due = time.monotonic() + live.promise
+        self.placed(trial, report.promise or math.inf)
         if report.note:
             log.warning("trial %s: %s", trial, report.note)
         if report.failure is not None:
@@ -226,6 +232,8 @@ class Driver:
             self._end_stillborn()
         for live in self.interrupted.values():
             self._record_cancelled(live)
+        with self._writing():
+            self.search.close()
 
     def stop(self) -> None:
         """Start nothing more, and have every worker save its state at its next report."""
@@ -299,8 +307,13 @@ class Driver:
             self.states.clear()
         under_way: list[PlannedTrial] = []
         fresh: list[PlannedTrial] = []
+        self.trials.mkdir(parents=True, exist_ok=True)
+        known = set(os.listdir(self.trials))
         for planned in self.plan:
-            directory = TrialDir(self.folder / "trials" / planned.id)
+            if planned.id not in known:
+                fresh.append(planned)
+                continue
+            directory = TrialDir(self.trials / planned.id)
             if outcome := directory.outcome():
                 self._count(planned, outcome)
                 self.ended_before += 1
@@ -321,7 +334,7 @@ class Driver:
 
     def _begin(self, planned: PlannedTrial) -> Live:
         """A trial's live form, with everything it has reported so far in every record."""
-        live = Live(planned, TrialDir(self.folder / "trials" / planned.id))
+        live = Live(planned, TrialDir(self.trials / planned.id))
         self._register(planned, live.directory, live.started_ms)
         self.search.start(planned.id, {**planned.factors, "arm": planned.arm}, self.study.space, list(self.study.arms))
         for number, row in enumerate(live.rows, start=1):
@@ -356,7 +369,7 @@ class Driver:
         trial = live.planned.id
         log.error("trial %s failed (%s): %s", trial, failure, error)
         arm, kind = live.planned.arm, _kind(error)
-        if live.last_step > self.recorded_at_start[trial] or kind in self.proven[arm]:
+        if live.last_step > live.recorded_at_start or kind in self.proven[arm]:
             self._end(live, {"status": Status.FAILED, "failure": failure, "error": error})
             return
         self.interrupted[trial] = self.live.pop(trial)
@@ -445,7 +458,7 @@ class Driver:
         self._record_end(live, whole)
 
     def _count(self, planned: PlannedTrial, outcome: dict[str, Any]) -> None:
-        self.outcomes[planned.id] = outcome
+        self.outcomes.add(planned.id)
         self.tally.add(planned, outcome)
         if outcome.get("failure") == "crashed":  # by itself: the next of its arm to do so needs no proof
             self.proven[planned.arm].add(_kind(outcome["error"]))

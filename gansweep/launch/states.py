@@ -67,7 +67,8 @@ class States:
 
     def take(self, trial: str, attempt: int) -> None:
         """Give the token of a trial to this attempt; an earlier one that still runs can write no more."""
-        self._write(f"trials/{trial}/token", str(attempt).encode())
+        # where a power cut takes the token, no attempt can write: that is as good
+        self._write(f"trials/{trial}/token", str(attempt).encode(), keep=False)
 
     def save(self, trial: str, state: dict[str, Any], attempt: int) -> bool:
         """Write the state with its checksum; False if another attempt has the token."""
@@ -119,11 +120,11 @@ class States:
 
     # --- files
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, *, keep: bool = True) -> None:
         path = f"{self.root}/{name}"
         if self.local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(Path(path), content)
+            write_atomically(Path(path), content, keep=keep)
             return
         with self._named():
             self.files.pipe_file(path, content)

@@ -33,7 +33,7 @@ from gansweep.launch.resources import Requests, check_room, requests
 from gansweep.launch.states import States
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
-from gansweep.parts import content_id, flatten
+from gansweep.parts import content_id, flatten, is_part
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
 from gansweep.study import Plan, PlannedTrial, Selection, Study
@@ -43,6 +43,8 @@ from gansweep.trial import TrialConfig
 log = logging.getLogger(__name__)
 # what a metric's check does not look at: how a trial trains, and what samples are never shown to
 UNMEASURED = ("discriminator", "generator_optimizer", "discriminator_optimizer", "initialisation", "constraint", "seed")
+# what no check of a trial against its data looks at
+UNFITTED = ("generator_optimizer", "discriminator_optimizer", "initialisation", "constraint", "seed")
 FULL_DISK_SECONDS = 5.0
 Execute = Callable[[Driver, Workplace, Callable[[], None]], None]
 
@@ -216,8 +218,8 @@ def _prepare(
     data: dict[str, Path | None] = {}
     judges: dict[str, tuple[Path | None, ...]] = {}
     opened: dict[str, OpenData] = {}
-    for dataset in {content_id(trial.config.data): trial.config.data for trial in tried}.values():
-        key = content_id(dataset)
+    datasets = {id(trial.config.data): trial.config.data for trial in tried}  # few, for content_id is slow
+    for key, dataset in {content_id(dataset): dataset for dataset in datasets.values()}.items():
         data[key] = prepare_data(dataset, home / "data")
         opened[key] = open_data(dataset, data[key], device)
         described = opened[key].describe()
@@ -227,14 +229,13 @@ def _prepare(
     for key, one in opened.items():
         judges[key] = tuple(metric.prepare(one, home / "classifiers", device, say) for metric in metrics)
     workplace = Workplace(selection, str(folder), data, judges, worker_device, keep_states)
-    protocols, of_trial = _protocols(tried, opened, judges, device)
+    protocols, columns, of_trial = _protocols(tried, opened, judges, device)
     card = design_card(plan, selection, folder.name, [one.describe() for one in opened.values()], protocols)
-    alike = {_scored_as(trial.config): of_trial[trial.id] for trial in tried}
 
     def admit(trial: PlannedTrial, *, check: bool) -> None:
         if check:
             _check_fit(Plan(study=plan.study, trials=(trial,)), opened)
-        of_trial[trial.id] = alike[_scored_as(trial.config)]
+        of_trial[trial.id] = columns[_scored_as(trial.config)]
 
     return workplace, card, of_trial, admit
 
@@ -254,14 +255,21 @@ def _scored_as(config: TrialConfig) -> tuple[str, str]:
 
 def _protocols(
     plan: Plan, opened: Mapping[str, OpenData], judges: Mapping[str, tuple[Path | None, ...]], device: str
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """Every protocol by its id, with what each data set's real examples get; and those of each trial, by its id."""
+) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], dict[str, str]], dict[str, dict[str, str]]]:
+    """Every protocol by its id, with what each data set's real examples get.
+
+    Then those of every metric, by what they depend on, and by the trial's id.
+    """
     protocols: dict[str, dict[str, Any]] = {}
     columns: dict[tuple[str, str], dict[str, str]] = {}
     of_trial: dict[str, dict[str, str]] = {}
     references: dict[tuple[str, str], dict[str, Any]] = {}
+    scored_as: dict[tuple[int, float | None], tuple[str, str]] = {}
     for trial in plan:
-        key, weights = _scored_as(trial.config)
+        same = id(trial.config.data), trial.config.ema_decay
+        if same not in scored_as:
+            scored_as[same] = _scored_as(trial.config)
+        key, weights = scored_as[same]
         if (key, weights) not in columns:
             found = {}
             for metric, path in zip(plan.study.metrics, judges[key], strict=True):
@@ -277,15 +285,20 @@ def _protocols(
                 found[f"{metric.name}_protocol"] = content_id(protocol)
             columns[key, weights] = found
         of_trial[trial.id] = columns[key, weights]
-    return protocols, of_trial
+    return protocols, columns, of_trial
 
 
 def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
     """Raise `ValueError` if any trial does not fit its data; nothing is allocated."""
     fitting: dict[str, set[str]] = {key: set() for key in opened}
-    measured = set()
+    measured, fits = set(), set()
     for trial in plan:
-        config, of_data = trial.config, content_id(trial.config.data)
+        config = trial.config
+        # by the identity of its parts, which most trials of a study share: to describe them takes far longer
+        same = tuple(id(v) if is_part(v) else v for name, v in vars(config).items() if name not in UNFITTED)
+        if same in fits:
+            continue
+        of_data = content_id(config.data)
         # all of a trial that a metric's check may look at
         told = {name: value for name, value in vars(config).items() if name not in UNMEASURED}
         try:
@@ -296,6 +309,7 @@ def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
                 measured.add(key)
         except ValueError as error:
             raise ValueError(f"arm {trial.arm!r}, cell {trial.cell}: {error}") from error
+        fits.add(same)
 
 
 @contextlib.contextmanager

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target and rename, so that a reader sees the old content or the new, never a part."""
+def write_atomically(path: Path, content: bytes, *, keep: bool = True) -> None:
+    """Write beside the target and rename, so that a reader sees the old content or the new, never a part.
+
+    Without `keep` that does not hold where the machine loses its power.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if keep:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -29,9 +34,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _lines(file: Path) -> list[dict[str, Any]]:
     """What was appended to a file. A last line that a kill or a full disk cut short is removed, without a copy."""
-    if not file.exists():
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
         return []
-    content = file.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         os.truncate(file, len(whole))
@@ -88,11 +94,12 @@ class TrialDir:
 
     def outcome(self) -> dict[str, Any] | None:
         """How the trial ended; None if it has not. A damaged file is a `ValueError` that says what to do."""
-        file = self.path / "outcome.json"
-        if not file.exists():
-            return None
+        file = f"{self.path}/outcome.json"
         try:
-            return dict(json.loads(file.read_bytes()))
+            with open(file, "rb") as opened:
+                return dict(json.loads(opened.read()))
+        except FileNotFoundError:
+            return None
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"{file} is damaged: delete it, and the trial's end is worked out again from its history"
@@ -100,7 +107,7 @@ class TrialDir:
 
     def show(self, samples: bytes) -> None:
         """Keep the last sample grid, a PNG."""
-        write_atomically(self.path / "samples.png", samples)
+        write_atomically(self.path / "samples.png", samples, keep=False)
 
     def end(self, outcome: dict[str, Any]) -> None:
         """Record the end, once the disk holds every report."""
@@ -129,3 +136,37 @@ class TrialDir:
             raise ValueError(
                 f"{file} is damaged: delete it while no launch is running, and the attempts are counted anew"
             ) from error
+
+
+class Outcomes(Mapping[str, dict[str, Any]]):
+    """What became of the trials that have ended, by their ids, in the order in which they did.
+
+    It stays in the trials' folders until it is asked for: of ten thousand trials it would be tens of megabytes.
+    """
+
+    def __init__(self, trials: Path) -> None:
+        self.trials = trials
+        self._ended: dict[str, None] = {}
+
+    def add(self, trial: str) -> None:
+        """Count a trial whose outcome is in its folder."""
+        self._ended[trial] = None
+
+    def __contains__(self, trial: object) -> bool:
+        return trial in self._ended
+
+    def __getitem__(self, trial: str) -> dict[str, Any]:
+        if trial not in self:
+            raise KeyError(trial)
+        outcome = TrialDir(self.trials / trial).outcome()
+        assert outcome is not None, f"trial {trial} has ended, and its outcome is gone"
+        return outcome
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ended)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._ended)
+
+    def __len__(self) -> int:
+        return len(self._ended)
