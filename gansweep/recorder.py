@@ -18,7 +18,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class _Trial:
     asked: bool = False  # whether the store was asked to create the run, and may have done so
     begun: bool = False  # whether the parameters are recorded
     recorded_bytes: int = 0  # of the history
+    times: Mapping[int, int] = field(default_factory=dict)  # of reports that the store holds from before, by their step
     samples: tuple[int, int] | None = None  # time and size of the sample grid that is recorded
 
     @property
@@ -157,13 +158,15 @@ class _StudyRun:
             end = json.loads((trial.folder / "outcome.json").read_bytes())
         resumed = trial.id in self.runs and not trial.begun
         run = trial.run = trial.run or self._run(trial)
+        if resumed:
+            trial.times = {one.step: one.timestamp for one in self.client.get_metric_history(run, "images_seen")}
         if resumed and end is None:
             self.client.update_run(run, status="RUNNING")
         self._write_samples(trial, run)
         more = True
         while more:
             rows, size, more = _rows(trial.folder / "history.jsonl", trial.recorded_bytes)
-            metrics, tags = _values(rows)
+            metrics, tags = _values([_as_recorded(row, trial.times) for row in rows])
             params = [] if trial.begun else [Param(key, str(value)) for key, value in trial.fields().items()]
             if resumed and end is None:
                 tags["status"] = "running"
@@ -405,6 +408,15 @@ def _rows(history: Path, start: int) -> tuple[list[dict[str, Any]], int, bool]:
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()  # it is being written
     return [json.loads(line) for line in lines], sum(map(len, lines)), more
+
+
+def _as_recorded(row: Mapping[str, Any], times: Mapping[int, int]) -> Mapping[str, Any]:
+    """A report at the time at which the store has it already, which then does not take it for another one.
+
+    A machine that loses its power may lose reports that are recorded. They are made again, the same but for the clock.
+    """
+    recorded = times.get(row["step"], row["time_ms"])
+    return row if recorded == row["time_ms"] else {**row, "time_ms": recorded, "seconds": None}
 
 
 def _values(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Any], dict[str, str]]:

@@ -59,7 +59,7 @@ SLOWER = 5.0  # times the slowest report so far: what a worker promises for the 
 UNKNOWN = 20.0  # times its patience: what it promises while it has not opened the data and evaluated once
 STACK_AT = 0.5  # of what was promised: when the stack of a silent worker is written down
 LOW_MEMORY = "running low on memory"  # in what Ray's memory monitor says of the workers that it kills
-FAR_SECONDS = 20.0  # for another node to end a process of its own
+FAR_SECONDS = 60.0  # for another node to end a process of its own, for which Ray starts one there
 
 
 QUIET: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
@@ -153,13 +153,14 @@ def _state_and_start(pid: int) -> tuple[str | None, str | None]:
     return fields[0], fields[19]
 
 
-def promised(reports: Generator[Report], patience: float) -> Generator[Report]:
-    """The reports, each with the time within which the next one comes; before the first, and any work, a sign of life.
+def promised(reports: Generator[Report], patience: float, *, sign: bool) -> Generator[Report]:
+    """The reports, each with the time within which the next one comes; with a `sign` of life before them and any work.
 
     Until the trial has been evaluated once, nothing is known of how long that takes, so the promise is generous.
     """
     with contextlib.closing(reports):
-        yield Report(promise=UNKNOWN * patience)
+        if sign:
+            yield Report(promise=UNKNOWN * patience)
         slowest, evaluated, started = 0.0, False, None
         for report in reports:
             if started is not None:  # what comes before the first report comes once
@@ -178,7 +179,8 @@ class TuneTrial(tune.Trainable):
         self.spoiled = False
         self.reports: Generator[Report] | None = None
         self.stack = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
-        self.promise: float | None = None
+        self.promise = 0.0  # seconds
+        self.known = False  # whether the driver knows of this process
         self.process = json.dumps(asdict(Process.this(self.stack.fileno())))
         self.reset_config(config)
 
@@ -186,8 +188,9 @@ class TuneTrial(tune.Trainable):
         """Take the next assignment."""
         self.cleanup()
         assignment = Assignment(**json.loads(new_config["assignment"]))
-        self.reports = promised(self._reports(assignment), assignment.patience)
-        self.promise = None
+        self.reports = promised(self._reports(assignment), assignment.patience, sign=not self.known)
+        self.promise = UNKNOWN * assignment.patience
+        self.known = True
         return True
 
     def cleanup(self) -> None:
@@ -215,14 +218,14 @@ class TuneTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """The next report."""
         assert self.reports is not None
-        if self.promise is not None:
-            self.stack.seek(0)
-            self.stack.truncate()
-            faulthandler.dump_traceback_later(STACK_AT * self.promise, file=self.stack)
+        self.stack.seek(0)
+        self.stack.truncate()
+        faulthandler.dump_traceback_later(STACK_AT * self.promise, file=self.stack)
         try:
             report = next(self.reports)
         finally:
             faulthandler.cancel_dump_traceback_later()
+        assert report.promise is not None
         self.promise = report.promise
         self.spoiled = report.failure is not None
         said = [json.dumps(asdict(replace(report, samples=None))), report.samples]
@@ -256,6 +259,7 @@ class Assignments(_Stateless, Searcher):
         self.driver = driver
         self.trial_of: dict[str, str] = {}
         self.processes: dict[str, Process] = {}
+        self.process_of: dict[Any, Process] = {}  # by the actor's id: a handle would keep it alive
 
     def suggest(self, trial_id: str) -> Any:
         """The next assignment; None to wait, FINISHED when there will be none."""
@@ -269,6 +273,20 @@ class Assignments(_Stateless, Searcher):
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Forget the trial; one that Tune holds as failed was lost before, see `Decisions.on_trial_error`."""
         self.forget(trial_id)
+
+    def started(self, trial: Any) -> None:
+        """Tune's trial has an actor. One that is known by its reports is watched from now on, others after their first.
+
+        So a warm actor need not say first that it lives, which would cost every trial a round trip.
+        """
+        if process := self.process_of.get(trial.temporary_state.ray_actor._actor_id):
+            self.processes[trial.trial_id] = process
+            patience = json.loads(trial.config["assignment"])["patience"]
+            self.driver.placed(self.trial_of[trial.trial_id], UNKNOWN * patience)
+
+    def heard(self, trial: Any, process: Process) -> None:
+        """Tune's trial has reported from this process."""
+        self.processes[trial.trial_id] = self.process_of[trial.temporary_state.ray_actor._actor_id] = process
 
     def forget(self, trial_id: str) -> str | None:
         """Whatever Tune says of its trial from now on means nothing. Returns our trial, if it was under way."""
@@ -297,7 +315,7 @@ class Decisions(_Stateless, FIFOScheduler):
         ours = self.assignments.trial_of.get(trial.trial_id)
         if ours is None:  # it was given up for lost, and said something after all
             return TrialScheduler.STOP
-        self.assignments.processes[trial.trial_id] = Process(**json.loads(result["process"]))
+        self.assignments.heard(trial, Process(**json.loads(result["process"])))
         words, samples = result["report"]
         result["report"].clear()  # Tune keeps the last result of every trial
         stop = self.assignments.driver.take(ours, replace(Report(**json.loads(words)), samples=samples))
@@ -329,16 +347,22 @@ class Watch(_Stateless, tune.Callback):
     def __init__(self, assignments: Assignments) -> None:
         self.assignments = assignments
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Watch its worker."""
+        self.assignments.started(trial)
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """End the workers that are overdue."""
         driver, of_trial = self.assignments.driver, {ours: name for name, ours in self.assignments.trial_of.items()}
         for ours in driver.overdue():
             process = self.assignments.processes[of_trial[ours]]
             self.assignments.forget(of_trial[ours])
-            found, stack = _end(process)
             where = f"process {process.pid}, node {process.node[:12]}"
-            why = f"no report within the {driver.live[ours].promise:.1f} s that it promised: {found} ({where})"
-            driver.lost(ours, f"{why}\n{stack}".strip(), "hung")
+            why = f"no report within the {driver.live[ours].promise:.1f} s that it promised"
+            # said first: to end it on another node takes seconds
+            log.warning("trial %s: %s: its worker is ended (%s)", ours, why, where)
+            found, stack = _end(process)
+            driver.lost(ours, f"{why}: {found} ({where})\n{stack}".strip(), "hung")
 
 
 def _end(process: Process) -> tuple[str, str]:
