@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # the longest files first, so that none runs alone at the end
-LONG := $(patsubst %,tests/test_%.py,launch chaos faults sequential_search)
+LONG := $(patsubst %,tests/test_%.py,launch chaos faults tracking browser sequential_search)
 TESTS := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/test_*.py)))
+# a file stays in one process, which makes its homes and servers once, and files start in the order given
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test test-slow check chaos format benchmarks clean
+.PHONY: demo test test-slow test-trained check chaos format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -17,10 +19,13 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 	$(BIN)/gansweep launch studies/arch_robustness.py --preset smoke --home $(HOME_DIR)
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest $(TWO) $(TESTS)
 
-test-slow: $(BIN)/gansweep  ## the tests that take minutes each
-	$(BIN)/python -m pytest -m slow tests
+test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers: half an hour
+	$(BIN)/python -m pytest -m slow $(TWO) $(filter-out tests/test_trained.py,$(TESTS))
+
+test-trained: $(BIN)/gansweep  ## studies with known answers at their laptop size: hours
+	$(BIN)/python -m pytest -m slow tests/test_trained.py
 
 check: $(BIN)/gansweep  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +29,23 @@ def cpu() -> torch.device:
     import torch
 
     return torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def as_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes a folder a home with an empty tracking store: creating the tables of one takes seconds, copying it none."""
+    from gansweep import records
+    from gansweep.tracking import connect
+
+    template = tmp_path_factory.mktemp("empty")
+    connect(records.default_uri(template))
+
+    def make(folder: Path) -> Path:
+        folder.mkdir(exist_ok=True)
+        shutil.copy(template / "mlflow.db", folder)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

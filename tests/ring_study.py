@@ -99,7 +99,11 @@ study = Study(
         "long": Preset(description="A few states long.", overrides={"steps": 400}),
         "longer": Preset(
             description="Long enough to be interrupted.",
-            overrides={"steps": 1500, "report_every": 30, "evaluate_every": 60},
+            overrides={"steps": 900, "report_every": 30, "evaluate_every": 60},
+        ),
+        "longest": Preset(
+            description="Long enough for a machine to be taken away.",
+            overrides={"steps": 3000, "report_every": 30, "evaluate_every": 60},
         ),
     },
     report=(OutcomeTable(),),

@@ -29,8 +29,12 @@ from typing import Any
 import optuna
 import pandas as pd
 from mlflow import MlflowClient
+from typer.testing import CliRunner
 
-from gansweep import records
+from gansweep import records, tracking
+from gansweep.cli import app
+from gansweep.launch.sweep import Settings, sweep
+from gansweep.study import Selection
 
 os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -48,25 +52,24 @@ NOT_COMPARED = [
 
 
 class Server:
-    """A tracking server on a SQLite store of its own."""
+    """A tracking server on the SQLite store in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
         self.back_at = float("inf")
         self.start()
-        wait_until(self.answers, 120)
 
     def start(self) -> None:
         """Start it, without waiting until it answers."""
         command = [MLFLOW, "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # six processes that nothing here needs
         with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         self.back_at = float("inf")
 
     def answers(self) -> bool:
@@ -98,6 +101,7 @@ class Storm:
         self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **self._node()})
         self.nodes = [self.cluster.add_node(num_cpus=1, **self._node()) for _ in range(2)]
         self.launches = 0
+        wait_until(self.server.answers, 120)
         self.driver = self._launch()
 
     @staticmethod
@@ -242,8 +246,8 @@ def check_exactly_once(uri: str, home: Path, run: str) -> None:
 
 def exported(uri: str, home: Path, preset: str, to: Path) -> dict[str, bytes]:
     """The exported frames as files, without the columns that may differ."""
-    command = [GANSWEEP, "export", STUDY, "--preset", preset, "--home", str(home), "--to", str(to)]
-    subprocess.run([*command, "--tracking-uri", uri], check=True, capture_output=True)
+    command = ["export", STUDY, "--preset", preset, "--home", str(home), "--to", str(to), "--tracking-uri", uri]
+    CliRunner().invoke(app, command, catch_exceptions=False)
     files = {}
     for name in ("trials", "steps"):
         frame = pd.read_csv(to / f"{name}.csv", dtype=str, keep_default_na=False)
@@ -262,12 +266,21 @@ def storm(folder: Path, preset: str, seed: int, say: Callable[[str], None] = pri
 
 
 def weather(
-    folder: Path, preset: str, kills: int, seed: int, pause: tuple[float, float], limit: float, say: Any = print
+    folder: Path,
+    preset: str,
+    kills: int,
+    seed: int,
+    pause: tuple[float, float],
+    limit: float,
+    executor: str,
+    say: Any = print,
 ) -> Storm:
-    """A storm and an undisturbed run of the same study; raises `AssertionError` where they differ."""
+    """A storm and an undisturbed run of the same study, which the executor carries; `AssertionError` if they differ."""
     calm = folder / "calm"
-    command = [GANSWEEP, "launch", STUDY, "--preset", preset, "--home", str(calm), "--no-report"]
-    subprocess.run(command, check=True, capture_output=True)
+    (folder / "server").mkdir()
+    tracking.connect(records.default_uri(calm))
+    shutil.copy(calm / "mlflow.db", folder / "server")  # creating the tables of a store takes seconds
+    assert sweep(Selection(file=STUDY, preset=preset), Settings(home=calm, executor=executor)).complete
     say("the undisturbed run has ended")
     run = f"storm-{preset}"
     with storm(folder, preset, seed, say) as struck:
@@ -291,7 +304,7 @@ def main() -> None:
     began = time.monotonic()
     tell = lambda text: print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)  # noqa: E731
     tell(f"in {folder}")
-    struck = weather(folder, chosen.preset, chosen.kills, chosen.seed, (3.0, 9.0), 3600, tell)
+    struck = weather(folder, chosen.preset, chosen.kills, chosen.seed, (3.0, 9.0), 3600, "tune", tell)
     counts = ", ".join(f"{number} x {kind}" for kind, number in sorted(struck.kills.items()))
     trials = len(records.read(records.default_uri(folder / "calm"), f"storm-{chosen.preset}").trials)
     tell(f"survived {struck.kills.total()} kills ({counts}) in {struck.launches} launches of {trials} trials:")

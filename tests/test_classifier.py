@@ -37,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # The trained classifier
 
 
-@pytest.mark.parametrize("size", [8, 16])
+@pytest.mark.parametrize("size", [pytest.param(8, marks=pytest.mark.slow), 16])
 def test_the_default_classifier_reads_the_digits(size: int, tmp_path: Path) -> None:
     digits = open_images(prepare(Digits(size=size), tmp_path))
     judge = TrainedClassifier()

@@ -248,6 +248,7 @@ def test_a_smaller_limit_is_the_beginning_of_a_larger_one_and_the_test_images_st
     assert len(set(more.train_labels.tolist())) > 5  # shuffled, not the first rows of the file
 
 
+@pytest.mark.slow
 def test_the_real_cifar10_has_its_published_counts(tmp_path: Path) -> None:
     if not CIFAR10_PARQUET.is_dir():
         pytest.skip("no CIFAR-10 here: set GANSWEEP_TEST_CIFAR10")

@@ -33,9 +33,9 @@ Make = Callable[..., Driver]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One tracking store for all tests: making one takes seconds."""
-    return records.default_uri(tmp_path_factory.mktemp("store"))
+def store(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One tracking store for all tests."""
+    return records.default_uri(as_home(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture

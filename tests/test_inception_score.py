@@ -275,7 +275,8 @@ def test_with_too_few_samples_for_a_thousand_classes_the_interval_reaches_to_the
     num: int, num_splits: int
 ) -> None:
     rng = np.random.default_rng(4)
-    found = np.array([score_interval(one_hot(rng.integers(1000, size=num), 1000), num_splits) for _ in range(3)])
+    times = 3 if num < 10_000 else 1  # fifty million logits take seconds
+    found = np.array([score_interval(one_hot(rng.integers(1000, size=num), 1000), num_splits) for _ in range(times)])
     assert (found[:, 0] < found[:, 1]).all()
     assert (found[:, 1] >= 0.998 * 1000).all()
     assert (found[:, 1] <= 1000).all()

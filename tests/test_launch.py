@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,11 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from gansweep import records
-from gansweep.launch.sweep import Settings, sweep
+from gansweep.cli import app
+from gansweep.launch.sweep import Settings, Swept, sweep
 from gansweep.study import Selection
 
 STUDY = str(Path(__file__).parent / "tiny_study.py")
@@ -44,11 +47,16 @@ def gansweep(*arguments: str | Path, **options: Any) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=500, **options)
 
 
-def launch(home: Path, *arguments: str, preset: str = "smoke") -> subprocess.CompletedProcess[str]:
-    """Run the tiny study and insist that it ends well."""
-    done = gansweep("launch", STUDY, "--preset", preset, "--home", home, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+def asked(*arguments: str | Path) -> str:
+    """What the command line answers, in this process."""
+    answer = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+def launched(home: Path, study: str | Path = STUDY, preset: str = "smoke", executor: str = "inline") -> Swept:
+    """A launch in this process, where no process is to be killed."""
+    return sweep(Selection(file=str(study), preset=preset), Settings(home=home, executor=executor))
 
 
 def read(home: Path, run: str = "tiny-smoke") -> records.Results:
@@ -57,18 +65,25 @@ def read(home: Path, run: str = "tiny-smoke") -> records.Results:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which the tiny study has run once, inline and undisturbed."""
+    """A home in which the tiny study has run once, inline and undisturbed, as a user launches it."""
     home = tmp_path_factory.mktemp("prepared")
-    launch(home, "--inline")
+    done = gansweep("launch", STUDY, "--preset", "smoke", "--home", home, "--inline")
+    assert done.returncode == 0, done.stdout + done.stderr
     return home
 
 
 @pytest.fixture
-def home(prepared: Path, tmp_path: Path) -> Path:
+def empty(as_home: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A home in which nothing has run."""
+    return as_home(tmp_path / "home")
+
+
+@pytest.fixture
+def home(prepared: Path, empty: Path) -> Path:
     """An empty home with the data and the classifier already prepared."""
     for name in ("data", "classifiers"):
-        shutil.copytree(prepared / name, tmp_path / name)
-    return tmp_path
+        shutil.copytree(prepared / name, empty / name)
+    return empty
 
 
 def outcomes(home: Path, run: str = "tiny-smoke") -> pd.DataFrame:
@@ -90,13 +105,13 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def go_on(home: Path) -> None:
     """The same launch again, in this process."""
-    assert sweep(Selection(file=RING, preset="longer"), Settings(home=home, executor="inline")).complete
+    assert launched(home, RING, "longer").complete
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which the longer ring study has run undisturbed."""
-    home = tmp_path_factory.mktemp("undisturbed")
+    home = as_home(tmp_path_factory.mktemp("undisturbed"))
     go_on(home)
     return home
 
@@ -133,14 +148,13 @@ def assert_exactly_once(home: Path, run: str) -> None:
 
 
 def test_a_diverged_trial_of_a_sweep_is_told_with_its_page(prepared: Path) -> None:
-    told = gansweep("why", "c000/wild", "--home", prepared)
-    assert told.stdout.startswith("c000/wild diverged, from step 1"), told.stderr
-    assert Path(told.stdout.splitlines()[-1]).is_file()
+    told = asked("why", "c000/wild", "--home", prepared)
+    assert told.startswith("c000/wild diverged, from step 1")
+    assert Path(told.splitlines()[-1]).is_file()
 
 
 def test_a_study_runs_inline_and_its_counts_add_up(prepared: Path) -> None:
-    done = gansweep("status", STUDY, "--home", prepared, "--json")
-    counted = json.loads(done.stdout)
+    counted = json.loads(asked("status", STUDY, "--home", prepared, "--json"))
     parts = ("done", "failed", "cancelled", "running", "not_started")
     assert counted["planned"] == 6 == sum(counted[part] for part in parts)
     for arm in ("gan", "wgan_gp", "wild"):
@@ -188,45 +202,58 @@ def test_the_report_is_written_and_needs_no_network(prepared: Path) -> None:
     assert 'src="http' not in page
 
 
-def test_the_same_command_again_trains_nothing(prepared: Path) -> None:
+def test_the_same_command_again_trains_nothing(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in (prepared / "studies").rglob("outcome.json")}
     frames = outcomes(prepared)
-    done = launch(prepared, "--inline")
-    assert "6 of 6 trials had ended" in done.stdout
+    assert launched(prepared).complete
+    assert "6 of 6 trials had ended" in capfd.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (prepared / "studies").rglob("outcome.json")} == before
     pd.testing.assert_frame_equal(outcomes(prepared), frames)
 
 
 def test_ray_tune_gives_the_numbers_of_the_inline_executor(prepared: Path, home: Path) -> None:
-    launch(home)
+    assert launched(home, executor="tune").complete
     assert_exactly_once(home, "tiny-smoke")
     pd.testing.assert_frame_equal(outcomes(home), outcomes(prepared))
     first, second = (read(where).steps.drop(columns="seconds") for where in (prepared, home))
     pd.testing.assert_frame_equal(first, second)
 
 
+def assert_like_undisturbed(home: Path, undisturbed: Path) -> None:
+    """Every trial of the longer ring study exactly once, with the numbers of an undisturbed run."""
+    assert_exactly_once(home, "ring-longer")
+    pd.testing.assert_frame_equal(outcomes(home, "ring-longer"), outcomes(undisturbed, "ring-longer"))
+    first, second = (read(where, "ring-longer").steps.drop(columns="seconds") for where in (home, undisturbed))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def lines_of(home: Path, file: str, word: str = "") -> int:
+    """How many lines of the trials' files of that name have the word in them."""
+    found = (home / "studies" / "ring-longer" / "trials").glob(f"*/{file}")
+    return sum(word in line for one in found for line in one.read_text().splitlines())
+
+
 def test_after_a_sigkill_of_the_driver_the_same_command_ends_every_trial_exactly_once(
-    tmp_path: Path, undisturbed: Path
+    empty: Path, undisturbed: Path
 ) -> None:
     def ended() -> int:
-        return len(list((tmp_path / "studies" / "ring-longer" / "trials").glob("*/outcome.json")))
+        return len(list((empty / "studies" / "ring-longer" / "trials").glob("*/outcome.json")))
 
-    driver = start(tmp_path)
+    driver = start(empty)
     wait_until(lambda: ended() >= 1, driver)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     assert ended() < 4, "the sweep was over before the kill"
-    go_on(tmp_path)
-    assert_exactly_once(tmp_path, "ring-longer")
-    pd.testing.assert_frame_equal(outcomes(tmp_path, "ring-longer"), outcomes(undisturbed, "ring-longer"))
-    first, second = (read(where, "ring-longer").steps.drop(columns="seconds") for where in (tmp_path, undisturbed))
-    pd.testing.assert_frame_equal(first, second)
+    go_on(empty)
+    assert_like_undisturbed(empty, undisturbed)
 
 
-def test_a_killed_worker_costs_an_attempt_and_no_trial(tmp_path: Path) -> None:
-    driver = start(tmp_path, "--workers", "1")
-    histories = tmp_path / "studies" / "ring-longer" / "trials"
-    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
+# a terminal sends SIGINT to the driver and all that it started
+def test_a_killed_worker_costs_an_attempt_and_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(
+    empty: Path, undisturbed: Path
+) -> None:
+    driver = start(empty, "--workers", "1")
+    wait_until(lambda: lines_of(empty, "history.jsonl") > 0, driver)
     # only the workers of this sweep: those in the driver's own session
     search = ["pgrep", "-s", str(driver.pid), "-f", "ray::ResourceTrainable"]
     found: list[str] = []
@@ -238,78 +265,79 @@ def test_a_killed_worker_costs_an_attempt_and_no_trial(tmp_path: Path) -> None:
     wait_until(seen, driver)
     for pid in found:
         os.kill(int(pid), signal.SIGKILL)
-    output = driver.communicate(timeout=500)[0]
-    assert driver.returncode == 0, output
-    assert_exactly_once(tmp_path, "ring-longer")
-    trials = read(tmp_path, "ring-longer").trials
-    assert trials["attempts"].max() == 2
-    assert '{"lost": 1}' in set(trials["losses"])
-    told = gansweep("why", trials.loc[trials["attempts"].idxmax(), "trial"], "--home", tmp_path, "--no-page")
-    assert "It took 2 attempts; of its workers 1 died." in told.stdout.replace("\n", " "), told.stdout + told.stderr
-
-
-# a terminal sends SIGINT to the driver and all that it started; a batch system sends SIGTERM
-@pytest.mark.parametrize(
-    ("executor", "stop"), [("--inline", signal.SIGTERM), ("--workers=1", signal.SIGINT)], ids=["sigterm", "ctrl-c"]
-)
-def test_a_request_to_stop_is_met_cleanly_and_the_same_command_goes_on_from_the_saved_state(
-    tmp_path: Path, executor: str, stop: signal.Signals
-) -> None:
-    driver = start(tmp_path, executor)
-    histories = tmp_path / "studies" / "ring-longer" / "trials"
-    wait_until(lambda: any("modes_captured" in file.read_text() for file in histories.glob("*/history.jsonl")), driver)
-    os.killpg(driver.pid, stop)
+    wait_until(lambda: lines_of(empty, "losses.jsonl") > 0, driver)
+    evaluated = lines_of(empty, "history.jsonl", "modes_captured")
+    wait_until(lambda: lines_of(empty, "history.jsonl", "modes_captured") > evaluated, driver)
+    os.killpg(driver.pid, signal.SIGINT)
     output = driver.communicate(timeout=200)[0]
     assert driver.returncode == 130, output
-    assert "the same command goes on" in output
-    stopped = read(tmp_path, "ring-longer").trials
+    assert_stopped_cleanly(empty, output)
+    go_on(empty)
+    assert_like_undisturbed(empty, undisturbed)
+    trials = read(empty, "ring-longer").trials
+    assert trials["attempts"].sum() == 4 + 2
+    assert sorted(trials["losses"]) == ['{"lost": 1}', "{}", "{}", "{}"]
+    hit = trials.loc[trials["losses"] != "{}"].iloc[0]
+    told = asked("why", hit["trial"], "--home", empty, "--no-page").replace("\n", " ")
+    assert f"It took {hit['attempts']} attempts; of its workers 1 died." in told
+
+
+def assert_stopped_cleanly(home: Path, said: str) -> None:
+    """A request to stop was met: one trial has its state saved, nothing is left running, and it says how to go on."""
+    assert "the same command goes on" in said
+    stopped = read(home, "ring-longer").trials
     assert (stopped["status"] == "cancelled").sum() == 1
     assert not (stopped["status"] == "running").any()
-    assert len(list(histories.glob("*/state.pt"))) == 1
-    go_on(tmp_path)
-    assert_exactly_once(tmp_path, "ring-longer")
-    assert read(tmp_path, "ring-longer").trials["attempts"].sum() == 5
+    assert len(list((home / "studies" / "ring-longer" / "trials").glob("*/state.pt"))) == 1
 
 
-def test_a_damaged_state_is_named_and_does_not_become_a_verdict(tmp_path: Path) -> None:
-    driver = start(tmp_path, "--inline")
-    histories = tmp_path / "studies" / "ring-longer" / "trials"
-    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
-    driver.send_signal(signal.SIGINT)
-    driver.communicate(timeout=200)
-    (state,) = histories.glob("*/state.pt")
+# a batch system sends SIGTERM
+def test_while_a_launch_runs_a_second_one_is_refused_and_sigterm_stops_the_first_so_that_it_can_go_on(
+    empty: Path, undisturbed: Path
+) -> None:
+    driver = start(empty, "--inline")
+    wait_until(lambda: lines_of(empty, "history.jsonl", "modes_captured") > 0, driver)
+    with pytest.raises(ValueError, match="another gansweep launch is running ring-longer"):
+        go_on(empty)
+    driver.send_signal(signal.SIGTERM)
+    output = driver.communicate(timeout=200)[0]
+    assert driver.returncode == 130, output
+    assert_stopped_cleanly(empty, output)
+    go_on(empty)
+    assert_like_undisturbed(empty, undisturbed)
+    assert read(empty, "ring-longer").trials["attempts"].sum() == 4 + 1
+
+
+def test_a_damaged_state_is_named_and_does_not_become_a_verdict(empty: Path, undisturbed: Path) -> None:
+    def interrupt() -> None:
+        while not lines_of(empty, "history.jsonl"):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert not launched(empty, RING, "longer").complete
+    (state,) = (empty / "studies" / "ring-longer" / "trials").glob("*/state.pt")
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content)
-    go_on(tmp_path)
-    assert_exactly_once(tmp_path, "ring-longer")
-    assert "is damaged" in (tmp_path / "studies" / "ring-longer" / "launch.log").read_text()
+    go_on(empty)
+    assert_like_undisturbed(empty, undisturbed)
+    assert "is damaged" in (empty / "studies" / "ring-longer" / "launch.log").read_text()
 
 
 def test_a_changed_study_refuses_with_a_diff(home: Path, tmp_path: Path) -> None:
     study = tmp_path / "tiny_study.py"
     text = Path(STUDY).read_text()
     study.write_text(text)
-    launch_it = ("launch", study, "--preset", "smoke", "--home", home, "--inline", "--no-report")
-    assert gansweep(*launch_it).returncode == 0
+    assert launched(home, study).complete
     study.write_text(text.replace("batch_size=16", "batch_size=32"))
-    refused = gansweep(*launch_it)
+    refused = gansweep("launch", study, "--preset", "smoke", "--home", home, "--inline", "--no-report")
     assert refused.returncode == 2
     assert "-design.baseline.batch_size = 16" in refused.stderr
     assert "+design.baseline.batch_size = 32" in refused.stderr
     assert "Traceback" not in refused.stderr
-    study.write_text(text.replace("The machinery", "Our machinery").replace("# ", "## "))
-    assert gansweep(*launch_it).returncode == 0, "a changed comment is not a changed study"
-
-
-def test_a_second_driver_on_one_run_is_refused(tmp_path: Path) -> None:
-    driver = start(tmp_path, "--inline")
-    histories = tmp_path / "studies" / "ring-longer" / "trials"
-    wait_until(lambda: bool(list(histories.glob("*/history.jsonl"))), driver)
-    with pytest.raises(ValueError, match="another gansweep launch is running ring-longer"):
-        go_on(tmp_path)
-    driver.send_signal(signal.SIGINT)
-    driver.communicate(timeout=200)
+    study.write_text(f"{text}\n# the machinery is ours\n")
+    assert launched(home, study).complete, "a changed comment is not a changed study"
 
 
 UNBUILDABLE = """
@@ -327,10 +355,8 @@ def test_trials_that_all_fail_at_once_stop_the_sweep_and_are_tried_again(home: P
     study = tmp_path / "tiny_study.py"
     text = Path(STUDY).read_text().replace("generator=DCGANGenerator(", "generator=Unbuildable(")
     study.write_text(text.replace("study = Study(", f"{UNBUILDABLE}\n\nstudy = Study(", 1))
-    command = ("launch", study, "--preset", "smoke", "--home", home, "--inline", "--no-report")
-    stopped = gansweep(*command)
-    assert stopped.returncode == 1
-    assert "no kernel for this machine" in stopped.stderr
+    with pytest.raises(RuntimeError, match="no kernel for this machine"):
+        launched(home, study)
     assert not list((home / "studies").rglob("outcome.json")), "an infrastructure failure became an outcome"
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -428,14 +428,63 @@ for report in worker.run(Assignment(trial.id, "layer", {}, trial.config.seed, at
     told.append({"row": report.row, "micro_batch": report.facts.get("micro_batch"), "note": report.note})
     limit(little)  # from the first report on
 (folder / "told.json").write_text(json.dumps(told))
+
+limit(resource.RLIM_INFINITY)
+for name in ("roomy", "once", "always"):
+    sweep(Selection(file=str(folder / f"{name}.py")), settings)
 """
+
+# a metric that needs a quarter of a gigabyte, for which there is no room at some of its evaluations
+HUNGRY = '''"""What becomes of a trial whose evaluation finds no memory?"""
+
+import dataclasses
+import resource
+from pathlib import Path
+
+import torch
+
+from gansweep import ModeCoverage
+from gansweep.parts import part
+from gansweep.study import load_study
+
+evaluations = []
+
+
+@part
+class Hungry(ModeCoverage):
+    """Counts the modes, and needs a lot of memory for it."""
+
+    def measure(self, subject, judge):
+        evaluations.append(subject)
+        (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmSize")]
+        scarce = 1024 * int(line.split()[1]) + 2**24 if len(evaluations) in {scarce} else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_AS, (scarce, resource.RLIM_INFINITY))
+        try:
+            torch.ones(2**26)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return super().measure(subject, judge)
+
+
+large = load_study({study!r})
+small = dataclasses.replace(large.baseline, batch_size=32, steps=6, evaluate_every=2)
+study = dataclasses.replace(
+    large, name={name!r}, baseline=small, metrics=(Hungry(num_samples=100),), presets={{}},
+)
+'''
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study run with all the memory there is, with too little, and with too little from step 1 on."""
+def launched(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study run with all the memory there is, with too little, and with too little from step 1 on.
+
+    And a smaller one, run with enough for its evaluations, with too little for the first, and with too little for all.
+    """
     folder = tmp_path_factory.mktemp("large")
+    as_home(folder)
     (folder / "large.py").write_text(STUDY)
+    for name, scarce in (("roomy", "()"), ("once", "(1,)"), ("always", "range(100)")):
+        (folder / f"{name}.py").write_text(HUNGRY.format(study=str(folder / "large.py"), name=name, scarce=scarce))
     # so that freed memory is given back at once, and none is reserved in advance
     malloc = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
     child = [sys.executable, "-c", CHILD, str(folder)]
@@ -444,13 +493,13 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recorded(home: Path, preset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    results = records.read(records.default_uri(home), f"large-{preset}")
+def recorded(home: Path, run: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    results = records.read(records.default_uri(home), run)
     return results.trials.set_index("arm"), results.steps
 
 
 def test_a_trial_that_does_not_fit_into_memory_goes_on_in_micro_batches_with_the_same_numbers(launched: Path) -> None:
-    (free, free_steps), (tight, tight_steps) = recorded(launched, "free"), recorded(launched, "tight")
+    (free, free_steps), (tight, tight_steps) = recorded(launched, "large-free"), recorded(launched, "large-tight")
     assert list(free["status"]) == ["done", "done"]
     assert free["micro_batch"].isna().all()
     assert tight.loc["layer", "status"] == "done"
@@ -465,7 +514,7 @@ def test_a_trial_that_does_not_fit_into_memory_goes_on_in_micro_batches_with_the
 
 
 def test_a_trial_that_cannot_be_divided_fails_for_want_of_memory_and_says_why(launched: Path) -> None:
-    tight, _ = recorded(launched, "tight")
+    tight, _ = recorded(launched, "large-tight")
     row = tight.loc["batch"]
     assert (row["status"], row["failure"]) == ("failed", "oom")
     assert pd.isna(row["verdict"])
@@ -486,7 +535,7 @@ def test_rows_that_were_reported_before_memory_ran_out_keep_their_numbers(launch
         "out of memory while training: tried again unchanged, with everything freed",
         "out of memory: its batches of 24000 go on in micro-batches of 12000",
     ]
-    free, steps = recorded(launched, "free")
+    free, steps = recorded(launched, "large-free")
     whole = steps[steps["trial"] == free.loc["layer", "trial"]].set_index("step")
     for one in rows:
         row = one["row"]
@@ -515,6 +564,32 @@ def test_a_story_and_a_report_tell_of_micro_batches(launched: Path) -> None:
     told = story.tell(results, row["trial"])
     assert any("in parts of at most 12000 examples" in sentence for sentence in told.sentences)
     assert "1 computed their batches in parts" in report.counts_sentence(results)
+
+
+def test_an_evaluation_that_finds_no_memory_is_made_again_with_everything_freed_and_changes_no_number(
+    launched: Path,
+) -> None:
+    (roomy, roomy_steps), (once, once_steps) = recorded(launched, "roomy"), recorded(launched, "once")
+    assert list(once["status"]) == ["done"] * 2
+    assert list(once["attempts"]) == [1] * 2
+    assert once["micro_batch"].isna().all()
+    pd.testing.assert_frame_equal(once_steps.drop(columns="seconds"), roomy_steps.drop(columns="seconds"))
+    pd.testing.assert_series_equal(once["modes_captured"], roomy["modes_captured"])
+    log = (launched / "studies" / "once" / "launch.log").read_text()
+    assert log.count("out of memory while evaluating: tried again unchanged, with everything freed") == 1
+
+
+def test_an_evaluation_that_never_finds_memory_fails_its_trial_and_says_what_would_help(launched: Path) -> None:
+    always, steps = recorded(launched, "always")
+    assert list(always["status"]) == ["failed"] * 2
+    assert list(always["failure"]) == ["oom"] * 2
+    assert always["verdict"].isna().all()
+    for error in always["error"]:
+        assert error.startswith(
+            "out of memory while evaluating, where smaller batches would not help; try fewer workers (--workers), or a "
+        )
+        assert "can't allocate memory" in error
+    assert sorted(steps["step"]) == [1, 1], "what was reported before is kept, and no more"
 
 
 # Smaller pieces of an evaluation

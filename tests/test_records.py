@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def record(uri: str, home: Path, times: int = 1, **options: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    home = tmp_path_factory.mktemp("store")
+def store(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    home = as_home(tmp_path_factory.mktemp("store"))
     uri = records.default_uri(home)
     record(uri, home, times=2)
     return uri, home
@@ -113,8 +114,10 @@ def test_the_course_of_a_score_is_a_column_and_a_metric_of_the_run_and_no_step(s
     assert (metrics["inception_score_area"], metrics["inception_score_step_above_2"]) == (2.0, 15)
 
 
-def test_an_outcome_that_is_too_long_for_a_tag_is_shortened_and_still_read(tmp_path: Path) -> None:
-    uri = records.default_uri(tmp_path)
+def test_an_outcome_that_is_too_long_for_a_tag_is_shortened_and_still_read(
+    as_home: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    uri = records.default_uri(as_home(tmp_path))
     recorder = Recorder(uri, tmp_path, CARD)
     event = {"step": 1, "until": 2, "rule": "Exploding", "verdict": "exploding", "evidence": 'a "quoted" word ' * 10}
     errors = {"t0": "line\n" * 1000, "t1": None}

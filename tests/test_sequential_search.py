@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,9 +53,9 @@ Score = Callable[[Assignment, int], float]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One tracking store for all tests: making one takes seconds."""
-    return records.default_uri(tmp_path_factory.mktemp("store"))
+def store(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One tracking store for all tests."""
+    return records.default_uri(as_home(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture
@@ -447,8 +448,13 @@ def frames_without_clock(home: Path, run_name: str) -> tuple[str, str]:
     return results.trials.drop(columns=clock).to_csv(), results.steps.drop(columns="seconds").to_csv()
 
 
-def test_a_search_whose_driver_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    selection, homes = Selection(file=str(STUDY), preset="long"), [tmp_path / "killed", tmp_path / "whole"]
+def test_a_search_whose_driver_was_killed_ends_as_an_undisturbed_one(
+    as_home: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    selection, homes = (
+        Selection(file=str(STUDY), preset="long"),
+        [as_home(tmp_path / name) for name in ("killed", "whole")],
+    )
     command = [str(Path(sys.executable).with_name("gansweep")), "launch", str(STUDY), "--preset", "long", "--inline"]
     process = subprocess.Popen([*command, "--home", str(homes[0])], stdout=subprocess.DEVNULL)
     folder = homes[0] / "studies" / "tuned-long"
@@ -460,6 +466,8 @@ def test_a_search_whose_driver_was_killed_ends_as_an_undisturbed_one(tmp_path: P
     process.kill()
     process.wait()
     assert len(list(folder.glob("trials/*/outcome.json"))) < 5
+    for name in ("data", "classifiers"):
+        shutil.copytree(homes[0] / name, homes[1] / name)
     for home in homes:
         swept = sweep(selection, Settings(home=home, executor="inline"))
         assert swept.complete

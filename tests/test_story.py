@@ -455,9 +455,9 @@ def record(home: Path, run: str, results: MadeUpResults) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with two recorded runs, `first` and then `last`; in the last one the first trial collapsed."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = as_home(tmp_path_factory.mktemp("home"))
     record(folder, "first", arranged())
     record(folder, "last", arranged(verdict=FIRST_FAILED, verdict_step=100))
     return folder

@@ -25,13 +25,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy
 
 from gansweep import recorder, records
-from gansweep.launch.sweep import Settings, sweep
+from gansweep.launch.sweep import Settings, Swept, sweep
 from gansweep.launch.trial_dir import TrialDir
 from gansweep.recorder import Recorder
 from gansweep.study import Selection
-from gansweep.tracking import TrackingUnreachable, check_reachable, check_usable, connect, masked
+from gansweep.tracking import TrackingUnreachable, check_reachable, check_usable, connect, engine, masked
 from tests.test_launch import TIMINGS
 from tests.test_records import CARD, record, row
 
@@ -66,6 +67,7 @@ class Server:
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
         )
         self.environment = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "made up"}
+        self.environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # six processes that nothing here needs
         self.bare_uri = f"http://127.0.0.1:{self.port}"
         self.uri = self.at(self.port)
 
@@ -74,7 +76,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
-        command += ["--app-name", "basic-auth", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        command += ["--app-name", "basic-auth", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -107,8 +109,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("server"))
+def server(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(as_home(tmp_path_factory.mktemp("server")))
     made.start()
     yield made
     made.kill()
@@ -205,26 +207,31 @@ def assert_one_run_each(database: Path, run: str, trials: int) -> None:
     assert not twice
 
 
-def inline(home: Path, uri: str | None = None, **settings: Any) -> Any:
-    return sweep(
-        Selection(file=STUDY, preset="smoke"), Settings(home=home, tracking_uri=uri, executor="inline", **settings)
-    )
+def inline(home: Path, uri: str | None = None, seed: int | None = None, **settings: Any) -> Swept:
+    selection = Selection(file=STUDY, preset="smoke", seed=seed)
+    return sweep(selection, Settings(home=home, tracking_uri=uri, executor="inline", **settings))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which the tiny study has run inline, in this process, on SQLite."""
-    home = tmp_path_factory.mktemp("undisturbed")
+    home = as_home(tmp_path_factory.mktemp("undisturbed"))
     assert inline(home).complete
     return home
 
 
 @pytest.fixture
 def home(undisturbed: Path, tmp_path: Path) -> Path:
-    """An empty home with the data and the classifier already prepared."""
+    """An empty home with the data and the classifier already prepared, and no store."""
     for name in ("data", "classifiers"):
         shutil.copytree(undisturbed / name, tmp_path / name)
     return tmp_path
+
+
+@pytest.fixture
+def stored(as_home: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A home with an empty store."""
+    return as_home(tmp_path / "home")
 
 
 # --- a server with a password that is killed
@@ -250,7 +257,7 @@ def test_a_server_killed_during_a_sweep_and_started_again_ends_with_the_records_
     fault.join()
     assert (swept.unrecorded, swept.complete) == ("", True)
     assert_same(frames(server.uri, "tiny-smoke"), frames(records.default_uri(undisturbed), "tiny-smoke"))
-    assert_one_run_each(server.folder / "server.db", "tiny-smoke", trials=6)
+    assert_one_run_each(server.folder / "mlflow.db", "tiny-smoke", trials=6)
     told = (home / "studies" / "tiny-smoke" / "launch.log").read_text()
     assert told.count("the tracking store takes records again") == 1
     assert "no answer from the tracking store since" in told or "took no record" in told
@@ -323,7 +330,7 @@ def test_a_run_whose_creation_was_not_answered_is_found_and_not_created_again(
     tell(made, tmp_path)
     assert made.close(finished=True) == ""
     assert len(created) == 4, "a run that was there was created again"
-    assert_one_run_each(server.folder / "server.db", "lost_answer-smoke", trials=3)
+    assert_one_run_each(server.folder / "mlflow.db", "lost_answer-smoke", trials=3)
 
 
 def test_a_server_that_answers_503_for_a_while_gets_everything_later_in_order(
@@ -339,7 +346,7 @@ def test_a_server_that_answers_503_for_a_while_gets_everything_later_in_order(
     busy.clear()
     assert made.close(finished=True) == ""
     assert made.behind == ""
-    assert_one_run_each(server.folder / "server.db", "busy-smoke", trials=3)
+    assert_one_run_each(server.folder / "mlflow.db", "busy-smoke", trials=3)
     steps = records.read(server.uri, "busy-smoke").steps
     assert steps[["trial", "step"]].to_numpy().tolist() == [[t, s] for t in ("t0", "t1", "t2") for s in (10, 20)]
 
@@ -362,10 +369,10 @@ def tell(made: Recorder, home: Path) -> None:
         made.end(planned["trial"])
 
 
-def test_a_server_gives_the_same_frames_as_a_database(server: Server, tmp_path: Path) -> None:
-    uri = records.default_uri(tmp_path)
-    record(uri, tmp_path)
-    record(server.uri, tmp_path)
+def test_a_server_gives_the_same_frames_as_a_database(server: Server, stored: Path) -> None:
+    uri = records.default_uri(stored)
+    record(uri, stored)
+    record(server.uri, stored)
     ours, theirs = records.read(uri, "made_up-smoke"), records.read(server.uri, "made_up-smoke")
     pd.testing.assert_frame_equal(ours.trials.drop(columns="run_id"), theirs.trials.drop(columns="run_id"))
     pd.testing.assert_frame_equal(ours.steps, theirs.steps)
@@ -373,7 +380,7 @@ def test_a_server_gives_the_same_frames_as_a_database(server: Server, tmp_path: 
     assert theirs.plan == ours.plan
     assert records.runs(server.uri, "made_up") == ["made_up-smoke"]
     with pytest.raises(ValueError, match="are kept by its tracking server"):
-        records.read(f"sqlite:///{server.folder}/server.db", "made_up-smoke")
+        records.read(f"sqlite:///{server.folder}/mlflow.db", "made_up-smoke")
 
 
 # --- a store that stays away
@@ -388,8 +395,9 @@ def test_a_fresh_launch_refuses_a_server_that_does_not_answer(tmp_path: Path) ->
 
 
 def test_a_launch_that_goes_on_trains_while_the_server_is_away_and_the_next_one_records_the_rest(
-    undisturbed: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    as_home: Callable[[Path], Path], undisturbed: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    as_home(home)
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 1.0)
     (home / "studies" / "tiny-smoke" / "trials" / "one_that_began").mkdir(parents=True)
     swept = inline(home, NOBODY)
@@ -419,9 +427,9 @@ def test_news_of_hours_without_a_server_takes_no_memory_and_no_time(tmp_path: Pa
     assert "3 trials not recorded" in made.close(finished=False, patience=0.5)
 
 
-def test_a_notice_of_a_trial_whose_end_is_recorded_already_is_nothing(tmp_path: Path) -> None:
-    made = Recorder(records.default_uri(tmp_path), tmp_path, CARD)
-    tell(made, tmp_path)
+def test_a_notice_of_a_trial_whose_end_is_recorded_already_is_nothing(stored: Path) -> None:
+    made = Recorder(records.default_uri(stored), stored, CARD)
+    tell(made, stored)
     wait_until(lambda: not made._trials)
     for planned in CARD["trials"]:
         made.news(planned["trial"])
@@ -443,18 +451,18 @@ def test_ctrl_c_leaves_a_server_that_is_waited_for(tmp_path: Path) -> None:
 # --- stores that are shared, and what was doubled
 
 
-def test_of_two_runs_of_a_trial_the_one_that_says_more_is_kept(tmp_path: Path) -> None:
-    uri = records.default_uri(tmp_path)
-    record(uri, tmp_path)
+def test_of_two_runs_of_a_trial_the_one_that_says_more_is_kept(stored: Path) -> None:
+    uri = records.default_uri(stored)
+    record(uri, stored)
     before = frames(uri, "made_up-smoke")
     client = connect(uri)
     for trial in ("t0", "t1"):
         run = client.get_run(records.read(uri, "made_up-smoke").trials.set_index("trial").loc[trial, "run_id"])
         tags = {"gansweep.trial_id": trial, "mlflow.parentRunId": run.data.tags["mlflow.parentRunId"]}
         client.create_run(run.info.experiment_id, tags=tags)
-    record(uri, tmp_path)
+    record(uri, stored)
     assert_same(frames(uri, "made_up-smoke"), before)
-    with sqlite3.connect(tmp_path / "mlflow.db") as opened:
+    with sqlite3.connect(stored / "mlflow.db") as opened:
         kept = "SELECT count(*) FROM runs WHERE lifecycle_stage = "
         assert opened.execute(kept + "'deleted'").fetchone() == (2,)
         assert opened.execute(kept + "'active'").fetchone() == (3,)
@@ -500,11 +508,11 @@ def test_launches_that_create_one_database_at_the_same_moment_all_record(tmp_pat
         assert_one_run_each(tmp_path / "mlflow.db", name, trials=3)
 
 
-def test_the_ends_of_ten_thousand_trials_are_known_in_seconds(tmp_path: Path) -> None:
-    uri = records.default_uri(tmp_path)
-    made = Recorder(uri, tmp_path, CARD)
+def test_the_ends_of_ten_thousand_trials_are_known_in_seconds(stored: Path) -> None:
+    uri = records.default_uri(stored)
+    made = Recorder(uri, stored, CARD)
     assert made.close(finished=False) == ""
-    with sqlite3.connect(tmp_path / "mlflow.db") as opened:
+    with sqlite3.connect(stored / "mlflow.db") as opened:
         (parent, experiment), *_ = opened.execute("SELECT run_uuid, experiment_id FROM runs").fetchall()
         runs = [(f"{number:032x}", f"trial{number}") for number in range(10_000)]
         opened.executemany(
@@ -518,7 +526,7 @@ def test_the_ends_of_ten_thousand_trials_are_known_in_seconds(tmp_path: Path) ->
             [one for run, trial in runs for one in [("gansweep.trial_id", trial, run), *((*tag, run) for tag in tags)]],
         )
     started = time.process_time()
-    made = Recorder(uri, tmp_path, CARD)
+    made = Recorder(uri, stored, CARD)
     assert time.process_time() - started < 2
     assert made.has_end("trial9999")
     assert not made.has_end("t0")
@@ -537,32 +545,53 @@ def needed(*programs: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
+class Database:
+    """A PostgreSQL server with a password. It must not run as root, so it then runs as `postgres`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"postgresql://gansweep:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        self.become = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        (folder / "password").write_text(PASSWORD)
+        if self.become:
+            shutil.chown(folder, "postgres")
+            shutil.chown(folder / "password", "postgres")
+        access = ["--username", "gansweep", "--pwfile", str(folder / "password"), "--auth", "scram-sha-256"]
+        self._run("initdb", *access, "--no-sync")
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self.become, program, "--pgdata", f"{self.folder}/data", *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c fsync=off"
+        self._run("pg_ctl", "--wait", "--log", f"{self.folder}/log", "--options", options, "start")
+
+    def kill(self) -> None:
+        """End it at once, without a word to its clients, as a crash does."""
+        self._run("pg_ctl", "--mode", "immediate", "stop")
+
+
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL server with a password, and its URI. It must not run as root, so it then runs as `postgres`."""
+def database() -> Iterator[Database]:
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin")):  # Debian keeps them out of the way
         os.environ["PATH"] = f"{os.environ['PATH']}:{folder}"
     needed("initdb", "pg_ctl", *(["runuser"] if os.getuid() == 0 else []))
-    become = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    folder = Path(tempfile.mkdtemp())
-    (folder / "password").write_text(PASSWORD)
-    if become:
-        shutil.chown(folder, "postgres")
-        shutil.chown(folder / "password", "postgres")
-    port, quiet = free_port(), {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
-    access = ["--username", "gansweep", "--pwfile", str(folder / "password"), "--auth", "scram-sha-256", "--no-sync"]
-    subprocess.run([*become, "initdb", "--pgdata", f"{folder}/data", *access], **quiet)
-    options = f"-p {port} -k {folder} -c fsync=off"
-    start = ["pg_ctl", "--pgdata", f"{folder}/data", "--wait", "--log", f"{folder}/log", "--options", options, "start"]
-    subprocess.run([*become, *start], **quiet)
-    yield f"postgresql://gansweep:{PASSWORD}@127.0.0.1:{port}/postgres"
-    subprocess.run([*become, "pg_ctl", "--pgdata", f"{folder}/data", "--mode", "immediate", "stop"], **quiet)
-    shutil.rmtree(folder)
+    made = Database(Path(tempfile.mkdtemp()))
+    yield made
+    made.kill()
+    shutil.rmtree(made.folder)
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of an S3-compatible server."""
+def postgresql(database: Database) -> str:
+    return database.uri
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3-compatible server, which keeps what it has while it is stopped, with a bucket called `studies`."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -574,8 +603,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="studies")
-    yield "s3://studies/gan"
+    yield server
     server.stop()
+
+
+@pytest.fixture
+def bucket(files: Any) -> str:
+    return "s3://studies/gan"
 
 
 def test_a_study_on_postgresql_and_s3_has_the_records_of_one_on_sqlite(
@@ -593,6 +627,45 @@ def test_a_study_on_postgresql_and_s3_has_the_records_of_one_on_sqlite(
     assert len(records.read(postgresql, "tiny-smoke").plan["launches"]) == 1
     assert not (home / "mlflow.db").exists()
     assert not [file for file in home.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()]
+
+
+def test_a_database_and_a_file_server_that_go_away_and_come_back_lose_and_double_nothing(
+    database: Database, files: Any, bucket: str, undisturbed: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 300.0)
+    monkeypatch.setattr(recorder, "LONGEST_PAUSE_SECONDS", 2.0)
+
+    def ended() -> int:
+        return len(list((home / "studies" / "tiny-smoke-seed1" / "trials").glob("*/outcome.json")))
+
+    def outages() -> None:
+        for count, act in enumerate((database.kill, files.stop, database.start, files.start), start=1):
+            wait_until(lambda count=count: ended() >= count)
+            act()
+
+    fault = threading.Thread(target=outages)
+    fault.start()
+    swept = inline(home, database.uri, artifacts=bucket, seed=1)
+    fault.join()
+    assert (swept.unrecorded, swept.complete) == ("", True)
+    assert inline(undisturbed, seed=1).complete
+    calm = records.default_uri(undisturbed)
+    assert_same(frames(database.uri, "tiny-smoke-seed1"), frames(calm, "tiny-smoke-seed1"))
+    ours, theirs = records.read(database.uri, "tiny-smoke-seed1"), records.read(calm, "tiny-smoke-seed1")
+    for trial in theirs.trials["trial"]:
+        assert ours.samples(trial) == theirs.samples(trial)
+    with engine(database.uri).connect() as opened:
+        ask = lambda sql: [tuple(row) for row in opened.execute(sqlalchemy.text(sql))]  # noqa: E731
+        every = "FROM runs r JOIN tags t USING (run_uuid) WHERE r.lifecycle_stage = 'active' AND t.key ="
+        ((parent, status),) = ask(f"SELECT run_uuid, r.status {every} 'gansweep.run' AND t.value = 'tiny-smoke-seed1'")
+        assert status == "FINISHED"
+        of_it = f"r.run_uuid IN (SELECT run_uuid {every} 'mlflow.parentRunId' AND t.value = '{parent}')"
+        runs = ask(f"SELECT t.value, r.status {every} 'gansweep.trial_id' AND {of_it}")
+        twice = ask("SELECT key, step FROM metrics GROUP BY run_uuid, key, step HAVING count(*) > 1")
+    assert sorted(runs) == sorted((trial, "FINISHED") for trial in theirs.trials["trial"])
+    assert not twice
+    told = (home / "studies" / "tiny-smoke-seed1" / "launch.log").read_text()
+    assert told.count("the tracking store takes records again") >= 1
 
 
 def test_a_wrong_password_for_postgresql_is_one_line(postgresql: str, tmp_path: Path) -> None:
@@ -620,10 +693,10 @@ def test_a_place_for_files_that_cannot_be_used_is_refused_before_any_work(
     assert not (tmp_path / "data").exists(), "work was done before"
 
 
-def test_files_of_a_sqlite_store_may_be_kept_on_s3_too(bucket: str, tmp_path: Path) -> None:
-    uri = records.default_uri(tmp_path)
-    record(uri, tmp_path, artifacts=bucket)
+def test_files_of_a_sqlite_store_may_be_kept_on_s3_too(bucket: str, stored: Path) -> None:
+    uri = records.default_uri(stored)
+    record(uri, stored, artifacts=bucket)
     assert records.read(uri, "made_up-smoke").samples("t0") == b"\x89PNG made up"
-    assert not (tmp_path / "artifacts").exists()
+    assert not (stored / "artifacts").exists()
     with pytest.raises(ValueError, match="keeps its artifacts in s3://studies/gan, not in s3://elsewhere"):
-        Recorder(uri, tmp_path, CARD, artifacts="s3://elsewhere")
+        Recorder(uri, stored, CARD, artifacts="s3://elsewhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -153,9 +154,11 @@ BEHAVIOUR = Behaviour(success=0.7, spread=1.0, agreement=0.5, arms={"gan": {"hal
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[records.Results, pd.DataFrame]:
+def swept(
+    as_home: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[records.Results, pd.DataFrame]:
     """64 virtual trials through the real driver and records, and what each would do if nothing stopped it."""
-    home = tmp_path_factory.mktemp("swept")
+    home = as_home(tmp_path_factory.mktemp("swept"))
     (home / "study.py").write_text(STUDY)
     selection = Selection(file=str(home / "study.py"), preset="smoke")
     simulate(selection, Settings(home=home, workers=4), BEHAVIOUR)
