@@ -14,6 +14,7 @@ _HOMES = {
     "data.sources": "CIFAR10 Digits FashionMNIST ImageFolder ImageNet32 MNIST Parquet",
     "data.stacked": "StackedDigits",
     "data.text": "GeneratedSentences TextFile",
+    "effect_sections": "Interactions Power SeedVariance WhileRunning",
     "initialisation": "HeNormal HeUniform NormalWeights OrthogonalWeights ScaledUniform UniformWeights",
     "losses.conditional": "ACGAN",
     "losses.constraints": "DRAGANPenalty GradientPenalty WeightClip ZeroCentredPenalty",

@@ -1,4 +1,4 @@
-"""Frames in, frames out: counts, outcomes, factor effects, pruning audit, pairing, confounders and curves.
+"""Frames in, frames out: counts, outcomes, pruning audit, pairing, confounders and curves.
 
 Nothing is drawn here and nothing is read from disk. What counts as success and how sure we are of it stands
 in `outcomes`; its functions are part of this module's surface.
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from gansweep import trajectory
 from gansweep.intervals import Floats, paired_difference, rate_of, wilson
@@ -20,10 +19,8 @@ from gansweep.outcomes import (
     arms_of,
     check_protocol,
     diverged,
-    holm,
     outcome_table,
     ranking,
-    raw_success,
     stopped,
     success,
     success_rates,
@@ -40,7 +37,6 @@ __all__ = [
     "confounders",
     "counts",
     "courses",
-    "factor_effects",
     "kind_of",
     "outcome_flow",
     "outcome_table",
@@ -176,76 +172,6 @@ def reached(trials: pd.DataFrame, thresholds: Sequence[float], score: str = "inc
             steps = of_arm[column].dropna() if column in of_arm else pd.Series(dtype=float)
             rows.append((arm, threshold, len(of_arm), len(steps), float(steps.median()) if len(steps) else np.nan))
     return pd.DataFrame(rows, columns=["arm", "threshold", "ended", "reached", "median_step"])
-
-
-def factor_effects(
-    trials: pd.DataFrame,
-    factors: Mapping[str, Mapping[str, Any]],
-    threshold: float,
-    score: str = "inception_score",
-    seed: int = 0,
-) -> pd.DataFrame:
-    """The failure rate at each level of each factor, per arm.
-
-    Columns factor, label, level, arm, failures, known, unknown, rate, low, high, p_value, p_holm. A
-    continuous range is cut at its quartiles. The test is Pearson's chi-squared of failure by level with a
-    Monte Carlo p-value (9,999 tables with the observed margins, seeded), which needs no large counts and
-    cannot be broken by separation as a logistic regression is; p_holm corrects over all factors and arms.
-    Factors are drawn independently, so marginal tests are not confounded with each other by design. NaN where
-    there is nothing to test. A trial that a rule stopped counts by the score it had then: too few are audited at any
-    one level to correct it.
-    """
-    failed = 1 - raw_success(trials, [threshold], score)[:, 0]
-    tables, tests = [], []
-    for name, factor in factors.items():
-        if name not in trials.columns:
-            continue
-        level = _levels(trials[name], factor.get("values"))
-        for arm in arms_of(trials):
-            chosen = (trials["arm"] == arm).to_numpy()
-            table = _level_table(level[chosen], failed[chosen])
-            tables.append(table.assign(factor=name, label=factor.get("label", name), arm=arm))
-            tests.append((name, arm, _independence(table, seed)))
-    if not tables:
-        return pd.DataFrame(columns=["factor", "label", "level", "arm", "rate", "low", "high", "p_value", "p_holm"])
-    test = pd.DataFrame(tests, columns=["factor", "arm", "p_value"])
-    test["p_holm"] = holm(test["p_value"].tolist())
-    found = pd.concat(tables, ignore_index=True).merge(test, on=["factor", "arm"], how="left")
-    first = ["factor", "label", "level", "arm"]
-    return found[first + [c for c in found.columns if c not in first]]
-
-
-def _levels(column: pd.Series, values: Sequence[Any] | None) -> pd.Series:
-    """The column as ordered labels: the declared values, or quartiles of a continuous range; NaN where not drawn."""
-    if values is not None:
-        # by value: a column in which some cells draw nothing holds 1.0 for 1
-        names = {value: str(value) for value in values} | {str(value): str(value) for value in values}
-        named, levels = column.map(names.get), [str(value) for value in values]
-        return pd.Series(pd.Categorical(named, categories=levels, ordered=True), index=column.index)
-    if column.nunique() <= 4 or not pd.api.types.is_numeric_dtype(column):
-        return column.dropna().map(str).astype("category").reindex(column.index)
-    cut = pd.qcut(column, 4, duplicates="drop")
-    return cut.cat.rename_categories({i: f"{i.left:.3g} to {i.right:.3g}" for i in cut.cat.categories})
-
-
-def _level_table(level: pd.Series, failed: Floats) -> pd.DataFrame:
-    frame = pd.DataFrame({"level": level.to_numpy(), "failed": failed})
-    frame["level"] = pd.Categorical(level, categories=level.cat.categories)
-    group = frame.groupby("level", observed=False)["failed"]
-    table = pd.DataFrame({"failures": group.sum().astype(int), "known": group.count(), "planned": group.size()})
-    low, high = wilson(table["failures"], table["known"])
-    table = table.assign(rate=rate_of(table["failures"], table["known"]), low=low, high=high)
-    table["unknown"] = table.pop("planned") - table["known"]
-    return table.reset_index().astype({"level": str})
-
-
-def _independence(table: pd.DataFrame, seed: int) -> float:
-    observed = np.stack([table["failures"], table["known"] - table["failures"]], axis=1)
-    observed = observed[observed.sum(axis=1) > 0]
-    if len(observed) < 2 or (observed.sum(axis=0) == 0).any():
-        return float("nan")
-    method = stats.MonteCarloMethod(n_resamples=9999, rng=np.random.default_rng(seed))
-    return float(stats.chi2_contingency(observed, correction=False, method=method).pvalue)
 
 
 def audit(

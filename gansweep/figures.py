@@ -58,19 +58,20 @@ def config_json() -> str:
     return json.dumps(CONFIG)
 
 
-def _figure(height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
+def blank(height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
+    """An empty figure in our visual language."""
     figure = go.Figure()
     figure.update_layout(template=TEMPLATE, height=height, uirevision="keep", **layout)
     return figure.update_xaxes(title_text=x).update_yaxes(title_text=y)
 
 
-def _style(arms: Sequence[str], arm: str) -> tuple[str, str, str]:
+def style_of(arms: Sequence[str], arm: str) -> tuple[str, str, str]:
     """The arm's colour, dash and marker."""
     i = list(arms).index(arm)
     return COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
 
 
-def _faint(colour: str, alpha: float) -> str:
+def faint(colour: str, alpha: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
@@ -91,11 +92,11 @@ def outcome_bars(
     titles = [f"{name}, {table['planned'].iloc[0]} cells" for name, table in tables]
     figure = make_subplots(cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
     kinds = {
-        "only_a": (f"only {labels[arm_a]}", _style(arms, arm_a)[0], "/"),
+        "only_a": (f"only {labels[arm_a]}", style_of(arms, arm_a)[0], "/"),
         "both": ("both", BOTH, ""),
         "neither": ("neither", NEITHER, ""),
         "unknown": ("unknown", "rgba(0,0,0,0)", "x"),
-        "only_b": (f"only {labels[arm_b]}", _style(arms, arm_b)[0], ""),
+        "only_b": (f"only {labels[arm_b]}", style_of(arms, arm_b)[0], ""),
     }
     for column, (_, table) in enumerate(tables, start=1):
         for kind in ("only_a", "both", "only_b", "neither", "unknown"):
@@ -140,11 +141,11 @@ def survival_curves(
 
     `curves` as `analysis.survival` returns it, `theirs` with the columns arm, threshold, rate.
     """
-    figure = _figure(440, x=score_label, y="share of trials above it")
+    figure = blank(440, x=score_label, y="share of trials above it")
     for arm, curve in curves.groupby("arm", sort=False):
-        colour, dash, _ = _style(arms, str(arm))
+        colour, dash, _ = style_of(arms, str(arm))
         name = labels[str(arm)]
-        figure.add_traces(_band(curve["threshold"], curve["low"], curve["high"], colour, str(arm), "hv"))
+        figure.add_traces(_band(curve["threshold"], curve["band_low"], curve["band_high"], colour, str(arm), "hv"))
         line = {"color": colour, "width": 2.5, "dash": dash, "shape": "hv"}
         figure.add_scatter(x=curve["threshold"], y=curve["rate"], name=name, line=line, legendgroup=arm, mode="lines")
         if (curve["best"] - curve["worst"]).max() > 0:
@@ -163,7 +164,7 @@ def survival_curves(
                 )
     if theirs is not None:
         for arm, curve in theirs.groupby("arm", sort=False):
-            colour, _, marker = _style(arms, str(arm))
+            colour, _, marker = style_of(arms, str(arm))
             figure.add_scatter(
                 x=curve["threshold"],
                 y=curve["rate"],
@@ -188,7 +189,7 @@ def _band(x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str
     }
     return [
         go.Scatter(x=x, y=low, **common),
-        go.Scatter(x=x, y=high, fill="tonexty", fillcolor=_faint(colour, 0.16), **common),
+        go.Scatter(x=x, y=high, fill="tonexty", fillcolor=faint(colour, 0.16), **common),
     ]
 
 
@@ -210,14 +211,14 @@ def paired_scatter(
     seen = pd.concat([scores[arm_a], scores[arm_b]]).dropna()
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
     margin = 0.09 * (high - low or 1.0)
-    figure = _figure(520, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
+    figure = blank(520, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
     bounds = [low - 1.7 * margin, high + 0.8 * margin]
     for axis in ("x", "y"):
         strip = {f"{axis}0": bounds[0], f"{axis}1": low - 0.5 * margin}
         other = "y" if axis == "x" else "x"
         figure.add_shape(
             type="rect",
-            fillcolor=_faint(INK, 0.10),
+            fillcolor=faint(INK, 0.10),
             line_width=0,
             layer="below",
             **strip,
@@ -247,7 +248,7 @@ def _scatter_groups(
 ) -> list[tuple[str, pd.Series, dict[str, Any]]]:
     both = scores[arm_a].notna() & scores[arm_b].notna()
     unknown = (scores[f"{arm_a}:state"] == "unknown") | (scores[f"{arm_b}:state"] == "unknown")
-    (colour_a, _, mark_a), (colour_b, _, mark_b) = _style(arms, arm_a), _style(arms, arm_b)
+    (colour_a, _, mark_a), (colour_b, _, mark_b) = style_of(arms, arm_a), style_of(arms, arm_b)
     a_wins, b_wins = scores[arm_a] > scores[arm_b], scores[arm_b] > scores[arm_a]
     base = {"opacity": 0.85, "line": {"width": 1, "color": "rgba(255,255,255,0.7)"}}
     bare = {"color": INK, "line": {"width": 2}}
@@ -306,7 +307,7 @@ def factor_dots(effects: pd.DataFrame, arms: Sequence[str], labels: Labels) -> g
 
 
 def _dots(table: pd.DataFrame, arm: str, arms: Sequence[str], labels: Labels) -> go.Scatter:
-    colour, _, marker = _style(arms, arm)
+    colour, _, marker = style_of(arms, arm)
     up, down = table["high"] - table["rate"], table["rate"] - table["low"]
     error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.5, "width": 3, "color": colour}
     return go.Scatter(
@@ -330,21 +331,21 @@ def score_curves(
 
     `curves` as `analysis.score_curves` returns it; `single` has arm, trial, step, value, a few runs per arm.
     """
-    figure = _figure(440, x="generator step", y=score_label)
+    figure = blank(440, x="generator step", y=score_label)
     for arm, runs in single.groupby("arm", sort=False):
-        colour, _, _ = _style(arms, str(arm))
+        colour, _, _ = style_of(arms, str(arm))
         x, y = _joined(runs)
         figure.add_scatter(
             x=x,
             y=y,
             mode="lines",
-            line={"color": _faint(colour, 0.22), "width": 1},
+            line={"color": faint(colour, 0.22), "width": 1},
             hoverinfo="skip",
             name=f"{labels[str(arm)]}, single runs",
             legendgroup=f"{arm} runs",
         )
     for arm, curve in curves.groupby("arm", sort=False):
-        colour, dash, _ = _style(arms, str(arm))
+        colour, dash, _ = style_of(arms, str(arm))
         kept = curve.dropna(subset=["low", "high"])
         figure.add_traces(_band(kept["step"], kept["low"], kept["high"], colour, str(arm), "linear"))
         figure.add_scatter(
@@ -377,9 +378,9 @@ def outcome_flow(flow: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.
     """
     order = flow.groupby("outcome", sort=False)["trials"].sum().sort_values(ascending=False).index.tolist()
     pruned = flow["decision"] == "pruned"
-    figure = _figure(110 + (26 * len(arms) + 14) * len(order), x="trials")
+    figure = blank(110 + (26 * len(arms) + 14) * len(order), x="trials")
     for arm in arms:
-        colour, _, _ = _style(arms, arm)
+        colour, _, _ = style_of(arms, arm)
         for hatched, rows in ((False, flow[~pruned]), (True, flow[pruned])):
             count = rows[rows["arm"] == arm].groupby("outcome")["trials"].sum().reindex(order, fill_value=0)
             if hatched and not count.any():
@@ -402,9 +403,9 @@ def outcome_flow(flow: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.
 
 def ranking_dots(ranking: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.Figure:
     """Mean success rate over the thresholds per arm with its interval, the best on top."""
-    figure = _figure(110 + 40 * len(ranking), x="mean success rate over the thresholds", showlegend=False)
+    figure = blank(110 + 40 * len(ranking), x="mean success rate over the thresholds", showlegend=False)
     for row in ranking.to_dict("records"):
-        colour, _, marker = _style(arms, row["arm"])
+        colour, _, marker = style_of(arms, row["arm"])
         error = {
             "type": "data",
             "array": [row["high"] - row["mean_rate"]],
@@ -441,7 +442,7 @@ def trial_curves(
     for i, quantity in enumerate(titles):
         for j, (run, arm) in enumerate(runs.items()):
             curve = curves[(curves["run"] == run) & (curves["quantity"] == quantity)]
-            colour = INK if arm in list(runs.values())[:j] else _style(arms, arm)[0]
+            colour = INK if arm in list(runs.values())[:j] else style_of(arms, arm)[0]
             trace = go.Scatter(
                 x=curve["step"],
                 y=curve["value"],
@@ -473,7 +474,7 @@ def search_history(found: pd.DataFrame, best: pd.Series, goal: Mapping[str, Any]
 
     Candidates without a value for the goal stand in a row below all others.
     """
-    figure = _figure(360, x="candidate", y=str(goal["label"]))
+    figure = blank(360, x="candidate", y=str(goal["label"]))
     values = found[goal["name"]]
     spread = float(values.max() - values.min()) or 1.0
     floor = float(values.min()) - 0.1 * spread
@@ -498,7 +499,7 @@ def search_history(found: pd.DataFrame, best: pd.Series, goal: Mapping[str, Any]
 def pareto_front(found: pd.DataFrame, front: pd.DataFrame, goals: Sequence[Mapping[str, Any]]) -> go.Figure:
     """The evaluated candidates of `tuning.candidates` by two goals, and the front as a stepped line."""
     x, y = (goal["name"] for goal in goals)
-    figure = _figure(400, x=str(goals[0]["label"]), y=str(goals[1]["label"]))
+    figure = blank(400, x=str(goals[0]["label"]), y=str(goals[1]["label"]))
     known = found[found["state"] == "evaluated"]
     for name, part, colour, size in (("candidate", known, GRID, 8), ("on the front", front, COLOURS[0], 10)):
         figure.add_scatter(
@@ -518,7 +519,7 @@ def pareto_front(found: pd.DataFrame, front: pd.DataFrame, goals: Sequence[Mappi
 
 def explained_bars(table: pd.DataFrame) -> go.Figure:
     """A horizontal bar per factor of `tuning.explained`."""
-    figure = _figure(120 + 28 * len(table), x="share of the differences")
+    figure = blank(120 + 28 * len(table), x="share of the differences")
     figure.add_bar(x=table["share"], y=table["label"], orientation="h", name="found", marker={"color": COLOURS[0]})
     mark = {"symbol": "line-ns-open", "size": 18, "color": INK}
     figure.add_scatter(x=table["chance"], y=table["label"], mode="markers", name="by chance", marker=mark)

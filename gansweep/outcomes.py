@@ -267,14 +267,16 @@ def survival(
     resamples: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Columns arm, threshold, rate, low, high, worst, best, known, stopped.
+    """Columns arm, threshold, rate, band_low, band_high, worst, best, known, stopped.
 
     The share of trials whose score is above each value.
 
-    The grid is `thresholds` and 100 steps over the observed scores. The band is simultaneous over the grid:
-    whole cells are resampled and the share of the stopped trials is drawn from what the audit says of it, and its
-    half-width is the 95% quantile of the largest deviation; it is never narrower than the pointwise interval of
-    `outcome_table`, because a bootstrap of equal outcomes has no width.
+    The grid is `thresholds` and 100 steps over the observed scores. `band_low` and `band_high` are a 95% band for the
+    whole curve at once: on either side as far as the exact 95% quantile of the largest deviation of as many
+    independent cells, whatever their distribution is (Kolmogorov; Dvoretzky, Kiefer and Wolfowitz 1956; seeds of one
+    cell make it safer). Where trials were stopped it is at least as wide as the same quantile with whole cells
+    resampled and the share of the stopped trials drawn from what the audit says of it, and as the pointwise interval
+    of `outcome_table`.
     """
     values = pd.to_numeric(trials[score]).to_numpy(dtype=float, na_value=np.nan)
     seen = values[np.isfinite(values)]
@@ -286,8 +288,8 @@ def survival(
     for i, arm in enumerate(arms_of(trials)):
         column = _arm_columns(found, i)
         frame = pd.DataFrame({"arm": arm, "threshold": grid, "rate": column["rate"]})
-        frame["low"] = np.fmin(column["rate_low"], np.clip(column["rate"] - width[i], 0, 1))
-        frame["high"] = np.fmax(column["rate_high"], np.clip(column["rate"] + width[i], 0, 1))
+        frame["band_low"] = np.fmin(column["rate_low"], np.clip(column["rate"] - width[i], 0, 1))
+        frame["band_high"] = np.fmax(column["rate_high"], np.clip(column["rate"] + width[i], 0, 1))
         tables.append(frame.assign(**{name: column[name] for name in ("worst", "best", "known", "stopped")}))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -324,10 +326,17 @@ def _drawn_share(audit: Audit, quantile: Floats) -> Floats:
 
 
 def _band_width(found: Outcomes, resamples: int, rng: np.random.Generator) -> list[float]:
-    widths = []
-    for (centre, _, _), rates in zip(found.rates, _resampled_rates(found, resamples, rng), strict=True):
-        furthest = np.max(np.abs(np.nan_to_num(rates - centre)), axis=1, initial=0)
-        widths.append(float(np.quantile(furthest, 0.95)) if len(furthest) else 1.0)
+    """Per arm how far the simultaneous band reaches to either side."""
+    cell, widths = found.blocks["cell"].factorize()[0], []
+    resampled = list(_resampled_rates(found, resamples, rng)) if found.stopped.any() else []
+    for i in range(found.passed.shape[1]):
+        told = (~np.isnan(found.passed[:, i])).any(axis=1) | found.stopped[:, i]
+        num_cells = len(np.unique(cell[told]))
+        width = float(stats.kstwo.ppf(0.95, num_cells)) if num_cells else 1.0
+        if found.stopped[:, i].any():
+            furthest = np.max(np.abs(np.nan_to_num(resampled[i] - found.rates[i][0])), axis=1)
+            width = max(width, float(np.quantile(furthest, 0.95)))
+        widths.append(width)
     return widths
 
 

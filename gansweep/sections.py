@@ -28,11 +28,12 @@ TUNES = (
 )
 
 
-def _nothing(title: str, why: str) -> Section:
+def nothing(title: str, why: str) -> Section:
+    """A section that says why it is empty."""
     return Section(title=title, text=(why,))
 
 
-def _not_ready(results: Results) -> str | None:
+def not_ready(results: Results) -> str | None:
     """Why no trial's score can be compared with another's yet; None if they can."""
     from gansweep import analysis
 
@@ -45,9 +46,15 @@ def _not_ready(results: Results) -> str | None:
     return None
 
 
-def _counts_nothing(results: Results) -> str | None:
+def counts_nothing(results: Results) -> str | None:
     """Why no success can be counted yet, or ever; None if it can."""
-    return TUNES if results.plan.get("search", {}).get("sequential") else _not_ready(results)
+    return TUNES if results.plan.get("search", {}).get("sequential") else not_ready(results)
+
+
+def middle_threshold(plan: Mapping[str, Any]) -> float | None:
+    """The middle one of the study's thresholds; None if it declares none."""
+    declared = sorted(plan["thresholds"])
+    return declared[len(declared) // 2] if declared else None
 
 
 @part
@@ -68,10 +75,10 @@ class OutcomeTable:
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
-        if why := _counts_nothing(results):
-            return _nothing(self.title, why)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
         if not thresholds:
-            return _nothing(self.title, NO_THRESHOLD)
+            return nothing(self.title, NO_THRESHOLD)
         if results.trials["arm"].nunique() < 2:
             return Section(title=self.title, text=("An outcome table needs two arms.",))
         table = analysis.outcome_table(results.trials, thresholds, plan["score"])
@@ -120,7 +127,7 @@ def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) 
 
 @part
 class Survival:
-    """The share of trials above each score, per arm, with a simultaneous bootstrap band."""
+    """The share of trials above each score, per arm, with a simultaneous band."""
 
     resamples: int = 2000
     published: bool = True
@@ -134,20 +141,22 @@ class Survival:
         from gansweep import analysis, figures
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _counts_nothing(results):
-            return _nothing(self.title, why)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
         if not _higher_is_better(plan):
             why = "lower is better here, and in the share above a value runs without a score would stand as good ones"
-            return _nothing(self.title, f"Nothing to show: {why}.")
+            return nothing(self.title, f"Nothing to show: {why}.")
         curves = analysis.survival(results.trials, plan["score"], plan["thresholds"], self.resamples)
         paper = _paper(plan) if self.published else None
         theirs = paper.survival() if paper else None
         drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs)
         dotted = f" The dotted lines are the marginals derived from {paper.title}." if paper else ""
-        text = (
-            "The band holds for the whole curve at once (95%, whole cells resampled "
-            f"{self.resamples:,} times) and is never narrower than Wilson's interval at a point.{dotted}",
+        resampled = (
+            f" Where a rule stopped trials it is widened by resampling whole cells {self.resamples:,} times."
+            if analysis.stopped(results.trials).any()
+            else ""
         )
+        text = (f"The band holds for the whole curve at once (95%, Kolmogorov's exact one).{resampled}{dotted}",)
         caption = f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
 
@@ -164,10 +173,10 @@ class PairedScores:
 
         plan, labels = results.plan, arm_labels(results.plan)
         arms = [arm for arm in labels if arm in set(results.trials["arm"])]
-        if why := _not_ready(results):
-            return _nothing(self.title, why)
+        if why := not_ready(results):
+            return nothing(self.title, why)
         if len(arms) < 2:
-            return _nothing(self.title, ONE_ARM)
+            return nothing(self.title, ONE_ARM)
         factors = {name: str(f.get("label", name)) for name, f in plan["factors"].items()}
         scores = analysis.paired_scores(results.trials, plan["score"], list(factors))
         drawings = tuple(
@@ -193,20 +202,19 @@ class FactorEffects:
 
     def render(self, results: Results) -> Section:
         """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
-        from gansweep import analysis, figures, wording
+        from gansweep import analysis, factors, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _counts_nothing(results):
-            return _nothing(self.title, why)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
         if not plan["factors"]:
-            return _nothing(self.title, "Nothing to show: the study draws no factor.")
-        declared = sorted(plan["thresholds"])
-        if not declared and self.threshold is None:
-            return _nothing(self.title, NO_THRESHOLD)
-        threshold = declared[len(declared) // 2] if self.threshold is None else self.threshold
-        effects = analysis.factor_effects(results.trials, plan["factors"], threshold, plan["score"])
+            return nothing(self.title, "Nothing to show: the study draws no factor.")
+        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
+        if threshold is None:
+            return nothing(self.title, NO_THRESHOLD)
+        effects = factors.factor_effects(results.trials, plan["factors"], threshold, plan["score"])
         if effects.empty:
-            return _nothing(self.title, "Nothing to show: the trials name the level of no factor.")
+            return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
         text = (
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
             "independently for each cell, so each factor is tested on its own: chi-squared with a Monte Carlo p-value, "
@@ -242,13 +250,13 @@ class ScoreCurves:
         from gansweep import analysis, figures
 
         plan, labels, score = results.plan, arm_labels(results.plan), results.plan["score"]
-        if (why := _not_ready(results)) and why != NOT_ENDED:
-            return _nothing(self.title, why)
+        if (why := not_ready(results)) and why != NOT_ENDED:
+            return nothing(self.title, why)
         higher = _higher_is_better(plan)
         lost = float("-inf" if higher else "inf")
         curves = analysis.score_curves(results.steps, results.trials, score, lost)
         if curves.empty:
-            return _nothing(self.title, f"Nothing to show yet: no run has reported {score}.")
+            return nothing(self.title, f"Nothing to show yet: no run has reported {score}.")
         single = _single_runs(results, score, self.single)
         drawn = figures.score_curves(curves, single, list(labels), labels, plan["score_label"])
         text = (
@@ -300,8 +308,8 @@ class Stability:
         from gansweep import analysis, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _not_ready(results):
-            return _nothing(self.title, why)
+        if why := not_ready(results):
+            return nothing(self.title, why)
         tables = [wording.courses_text(analysis.courses(results.trials, plan["score"]), labels, plan["score_label"])]
         if plan["thresholds"] and _higher_is_better(plan):
             found = analysis.reached(results.trials, plan["thresholds"], plan["score"])
@@ -330,7 +338,7 @@ class Traces:
         """A figure per column that any run reported."""
         drawings = _column_drawings(results, self.columns, self.single)
         if not drawings:
-            return _nothing(self.title, f"Nothing to show yet: no run has reported {' or '.join(self.columns)}.")
+            return nothing(self.title, f"Nothing to show yet: no run has reported {' or '.join(self.columns)}.")
         return Section(title=self.title, figures=drawings)
 
 
@@ -388,7 +396,7 @@ class VerdictMatrix:
 
         judged = results.trials[results.trials["verdict"].notna()]
         if not len(judged):
-            return _nothing(self.title, NOT_ENDED)
+            return nothing(self.title, NOT_ENDED)
         labels = arm_labels(results.plan)
         counted = verdicts.confusion(judged, by="arm")
         counted = counted.reindex([arm for arm in labels if arm in counted.index]).rename(index=labels)
@@ -412,10 +420,10 @@ class Ranking:
         from gansweep import analysis, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := _counts_nothing(results):
-            return _nothing(self.title, why)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
         if not plan["thresholds"]:
-            return _nothing(self.title, NO_THRESHOLD)
+            return nothing(self.title, NO_THRESHOLD)
         found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)
         shown = found.assign(arm=found["arm"].map(labels))[["arm"]]
         shown["mean success rate"] = [
@@ -448,7 +456,7 @@ class Audit:
 
         plan, trials = results.plan, results.trials
         if results.plan.get("search", {}).get("sequential"):
-            return _nothing(self.title, TUNES)
+            return nothing(self.title, TUNES)
         declared = [t for t in plan["thresholds"] if t > 1 or plan["score"] != "inception_score"]
         threshold = self.threshold if self.threshold is not None else min(declared, default=None)
         if not trials["decision"].isin(["pruned", "audited"]).any():

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gansweep import goals
-from gansweep.analysis import holm
-from gansweep.outcomes import Floats
+from gansweep.outcomes import Floats, holm
 
 RESAMPLES = 999
 

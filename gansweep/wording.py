@@ -188,7 +188,7 @@ def published_text(paper: PublishedOutcomes, a: str, b: str) -> Table:
 
 
 def effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
-    """`analysis.factor_effects` with a row per factor and arm."""
+    """`factors.factor_effects` with a row per factor and arm."""
     rows = []
     for (label, arm), group in effects.groupby(["label", "arm"], sort=False):
         known = group[group["known"] > 0]
@@ -223,3 +223,146 @@ def reached_text(reached: pd.DataFrame, labels: Mapping[str, str], score: str) -
         rows.append(told)
     caption = f"How many ended runs had a {score} above each threshold at any evaluation, and how soon."
     return Table(shown=pd.DataFrame(rows), caption=caption, numbers=reached)
+
+
+def interaction_finding(pairs: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """The strongest interaction of a row per arm and pair of `factors.interactions`, as one sentence."""
+    tested = pairs[pairs["p_value"].notna()]
+    if tested.empty:
+        return f"No interaction can be tested: {pairs['reason'].iloc[0]}."
+    top = tested.sort_values(["p_value", "size"], ascending=[True, False]).iloc[0]
+    sure = int((tested["p_holm"] <= 0.05).sum())
+    return (
+        f"{sure} of {len(tested)} tested pairs interact (p ≤ 0.05 after Holm's correction). The clearest is "
+        f"{top['label_a']} with {top['label_b']} under {labels[top['arm']]}: failure rates are off by "
+        f"{100 * top['size']:.0f} points from what the two tell one by one, {100 * top['chance']:.0f} of which chance "
+        f"alone would give (p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} corrected)."
+    )
+
+
+def interactions_text(pairs: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str], shown: int) -> Table:
+    """The `shown` clearest pairs of `factors.interactions`, with all of it as numbers."""
+    rows = [
+        {
+            "factors": f"{row['label_a']} with {row['label_b']}",
+            "arm": labels[row["arm"]],
+            "size": f"{100 * row['size']:.1f} points" if row["size"] == row["size"] else row["reason"],
+            "by chance": "—" if row["chance"] != row["chance"] else f"{100 * row['chance']:.1f} points",
+            "p": p_value(row["p_value"]),
+            "p (Holm)": p_value(row["p_holm"]),
+        }
+        for row in pairs.sort_values("p_value", kind="stable").head(shown).to_dict("records")
+    ]
+    caption = (
+        f"The {len(rows)} clearest of {len(pairs)} pairs: by how much failure rates depart from what the two factors "
+        "tell one by one (root mean square over cells), and what chance alone would give."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=numbers)
+
+
+def components_finding(components: pd.DataFrame, score: str) -> str:
+    """`components.variance_components` as one sentence: the arms' spread beside the seeds'."""
+    whole = components[components["arm"] == ""].set_index("component")
+    seeds, arms = whole.loc["seeds"], whole.loc["arms"]
+    if seeds["reason"]:
+        return f"What the seed alone does is not known: {seeds['reason']}."
+    told = (
+        f"From seed to seed, in one configuration under one arm, the {score} has a standard deviation of {_sd(seeds)}"
+    )
+    if arms["reason"]:
+        return f"{told}; {arms['reason']}."
+    beside = (
+        "more than one arm differs from another" if seeds["variance"] > arms["variance"] else "less than the arms do"
+    )
+    return f"{told}; the means of the arms have one of {_sd(arms)}: a seed makes a run differ {beside}."
+
+
+def _sd(row: Any) -> str:
+    value, low, high = (max(row[end], 0) ** 0.5 for end in ("variance", "low", "high"))
+    return f"{value:.3g} ({low:.3g} to {high:.3g})"
+
+
+def components_text(components: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    """`components.variance_components` with a row per component."""
+    used, planned, seeds = (components.attrs[name] for name in ("used", "planned", "seeds"))
+    rows = [
+        {
+            "from": row["component"] if not row["arm"] else f"seeds, {labels[row['arm']]}",
+            "standard deviation": row["reason"] or _sd(row),
+            "variance": "—" if row["reason"] else f"{row['variance']:.3g} ({row['low']:.3g} to {row['high']:.3g})",
+        }
+        for row in components.to_dict("records")
+    ]
+    caption = (
+        f"Where differences between final scores come from, with 95% intervals: {used} of {planned} configurations, "
+        f"those with a score for every arm and all seeds ({seeds})."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=components)
+
+
+def power_finding(row: Mapping[str, Any], planned: int) -> str:
+    """A row of `effect_sections.power_table` as one sentence."""
+    told = (
+        f"{planned} cells show a difference of {100 * row['detectable']:.0f} points or more"
+        if row["detectable"] == row["detectable"]
+        else f"{planned} cells are too few to show any difference"
+    )
+    return (
+        f"{told} between {row['a']} and {row['b']} with a chance of 80% (exact McNemar test at 5%, if "
+        f"{percent(row['discordance'])} of the cells succeed under one of the two only{row['whence']})."
+    )
+
+
+def power_text(table: pd.DataFrame) -> Table:
+    """`effect_sections.power_table` with a row per pair of arms and difference."""
+    rows = [
+        {
+            "arms": f"{row['a']}, {row['b']}",
+            "difference": f"{100 * row['difference']:.0f} points",
+            "cells for 80%": f"{row['cells']:,}",
+            "if more cells disagree": f"{row['cells_high']:,}",
+            "chance with the planned": percent(row["power"]),
+        }
+        for row in table.to_dict("records")
+    ]
+    caption = (
+        "How many cells show a difference of success rates with a chance of 80% (exact power of the exact McNemar "
+        "test at 5%), at the share of cells that disagree and at the upper end of its 95% interval."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=table)
+
+
+ANYTIME = (
+    "These intervals and p-values hold at every look: over the whole sweep the chance that an interval ever leaves out "
+    "the truth is 5% at most, so the sweep may be watched and stopped when it has told enough. They are wider than "
+    "those of a finished sweep for it. Cells count in the order of the plan; one that has not ended, was stopped by a "
+    "rule or was lost stands as anything between failure and success, because failing runs end early."
+)
+
+
+def anytime_text(rates: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    """`anytime.anytime_rates` with a row per threshold and a column per arm."""
+    rows = []
+    for threshold, group in rates.groupby("threshold", sort=True):
+        told = {"score above": f"{threshold:g}", "cells": int(group["cells"].iloc[0])}
+        for row in group.to_dict("records"):
+            told[labels[row["arm"]]] = f"{100 * row['low']:.0f} to {percent(row['high'])}"
+        rows.append(told)
+    caption = "Success rates so far: 95% intervals that hold at every look."
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates)
+
+
+def anytime_differences_text(differences: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    """`anytime.anytime_differences` with a row per pair and threshold."""
+    rows = [
+        {
+            "arms": f"{labels[row['arm_b']]} minus {labels[row['arm_a']]}",
+            "score above": f"{row['threshold']:g}",
+            "difference": f"{100 * row['low']:.0f} to {100 * row['high']:.0f} points",
+            "p": p_value(row["p_value"]),
+            "p (Holm)": p_value(row["p_holm"]),
+        }
+        for row in differences.to_dict("records")
+    ]
+    caption = "Paired differences of the success rates so far: 95% intervals and p-values that hold at every look."
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=differences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,6 +105,16 @@ def test_a_plan_shows_every_arm_as_its_difference_from_the_baseline(run: Run, tm
     assert "2 cells of 4 in the space x 3 arms = 6 trials" in shown
     assert "constraint.weight" in shown
     assert "forecast on cpu" in shown
+    assert "80% power (exact McNemar test at 5%): this is too small to show any difference of arms" in shown
+
+
+def test_a_plan_says_which_difference_of_arms_the_study_would_show(run: Run, tmp_path: Path) -> None:
+    asked = ("plan", "studies/arch_robustness.py", "--preset", "paper", "--no-probe", "--home", str(tmp_path))
+    code, shown, errors = run(*asked)
+    assert code == 0, errors
+    assert "this shows a difference of arms of 14 points if two arms disagree in 50% of them, 9 points if" in shown
+    code, shown, errors = run(*asked, "--json")
+    assert json.loads(shown)["detectable"] == pytest.approx({"0.5": 0.143, "0.2": 0.092}, abs=0.002)
 
 
 def test_doctor_finds_this_machine_fit(run: Run, tmp_path: Path) -> None:

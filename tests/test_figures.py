@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gansweep import analysis, figures, published
+from gansweep import analysis, factors, figures, published
 from gansweep.testing import THRESHOLDS, made_up_results, made_up_table_5
 
 ARMS = ["gan", "wgan_gp"]
@@ -35,7 +35,7 @@ def scatter_figure() -> figures.go.Figure:
 
 
 def factor_figure() -> figures.go.Figure:
-    return figures.factor_dots(analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0), ARMS, LABELS)
+    return figures.factor_dots(factors.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0), ARMS, LABELS)
 
 
 def curve_figure() -> figures.go.Figure:
@@ -125,7 +125,7 @@ def test_the_outcome_flow_draws_every_planned_trial() -> None:
 
 
 def test_dots_carry_the_interval_of_the_frame() -> None:
-    effects = analysis.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0)
+    effects = factors.factor_effects(RESULTS.trials, RESULTS.plan["factors"], 3.0)
     first = effects[(effects["factor"] == "generator.depth") & (effects["arm"] == "gan")]
     dots = next(t for t in factor_figure().data if t.legendgroup == "gan")
     assert list(dots.y + dots.error_y.array) == pytest.approx(first["high"].tolist())

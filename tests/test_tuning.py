@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gansweep import Importance, ParetoFront, SearchHistory, goals, tuning
-from gansweep.analysis import factor_effects
+from gansweep.factors import factor_effects
 from gansweep.report import markdown, page
 from gansweep.testing import made_up_results
 

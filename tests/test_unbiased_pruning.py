@@ -459,8 +459,8 @@ def test_the_curve_and_the_ranking_are_corrected_too() -> None:
     curve = analysis.survival(trials, thresholds=[3.0], resamples=200)
     at = curve[curve["threshold"] == 3.0].set_index("arm")
     assert at["rate"].tolist() == rates["rate"].tolist()
-    assert (at["low"] <= rates["rate_low"]).all()
-    assert (at["high"] >= rates["rate_high"]).all()
+    assert (at["band_low"] <= rates["rate_low"]).all()
+    assert (at["band_high"] >= rates["rate_high"]).all()
     ranked = analysis.ranking(trials, [3.0], resamples=200).set_index("arm")
     assert ranked.loc[rates.index, "mean_rate"].tolist() == pytest.approx(rates["rate"].tolist())
 

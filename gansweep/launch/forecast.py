@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROBED_CELLS = 4
 PROBED_STEPS = 3
+DISAGREEING = (0.5, 0.2)  # shares of cells; one half is about the most if pairing makes cells agree at all
 WORKER_BASE_GB = 0.4  # a worker process with torch and ray before it has a network
 REPORT_BYTES = 6_000  # of one report in the store, the history and the journal together, measured on laptop runs
 
@@ -50,9 +51,25 @@ def describe_plan(selection: Selection, home: Path, *, probe: bool) -> dict[str,
         "factors": {name: one.shown for name, _, one in parameters(study.space)},
         "baseline": study.baseline_fields(),
         "arms": study.arm_changes(),
+        "detectable": _detectable(plan),
         "forecast": forecast,
         "no_forecast": None if forecast else without,
     }
+
+
+def _detectable(plan: Plan) -> dict[str, float] | None:
+    """The least difference of two arms that is seen with a chance of 80%, by the share of cells in which they disagree.
+
+    Without the shares at which no difference would be seen; None where the study does not compare arms by success.
+    """
+    from gansweep import power
+
+    study = plan.study
+    if study.search.sequential or len(study.arms) < 2 or not study.thresholds:
+        return None
+    blocks = plan.num_planned // len(study.arms)
+    found = {share: power.detectable_difference(blocks, share) for share in DISAGREEING}
+    return {f"{share:g}": round(value, 3) for share, value in found.items() if value <= share}
 
 
 def _forecast(plan: Plan, home: Path) -> dict[str, Any]:
@@ -125,6 +142,13 @@ def print_plan(described: dict[str, Any], console: Console) -> None:
         shown = [_cell(changes[field], base) for changes in described["arms"].values()]
         arms.add_row(field, str(base), *shown)
     console.print(arms)
+    if described["detectable"] is not None:
+        told = ", ".join(
+            f"{100 * value:.0f} points if two arms disagree in {float(share):.0%} of them"
+            for share, value in described["detectable"].items()
+        )
+        seen = f"shows a difference of arms of {told}" if told else "is too small to show any difference of arms"
+        console.print(f"80% power (exact McNemar test at 5%): this {seen}", highlight=False)
     if described["no_forecast"]:
         console.print(f"no forecast: {described['no_forecast']}", highlight=False)
     if forecast := described["forecast"]:

@@ -1,0 +1,218 @@
+"""What a report shows of factors together, of seeds, of power and of a sweep that still runs; see `sections`.
+
+No pandas and no Plotly before something is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gansweep.page import Drawing, Results, Section, arm_labels
+from gansweep.parts import at_least, part
+from gansweep.sections import NO_THRESHOLD, ONE_ARM, counts_nothing, middle_threshold, not_ready, nothing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@part
+class Interactions:
+    """Whether two factors together make training fail more or less than each of them tells.
+
+    `threshold` defaults to the middle one of the study; the `shown` clearest pairs stand in the table.
+    """
+
+    threshold: float | None = None
+    shown: int = 10
+    resamples: int = 999
+    title: str = "What fails only together"
+
+    def __post_init__(self) -> None:
+        at_least(self, shown=1, resamples=99)
+
+    def render(self, results: Results) -> Section:
+        """A map of all pairs, the levels of the clearest one, and a table."""
+        from gansweep import effect_figures, factors, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
+        if len(plan["factors"]) < 2:
+            return nothing(self.title, "Nothing to show: the study does not draw two factors.")
+        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
+        if threshold is None:
+            return nothing(self.title, NO_THRESHOLD)
+        found = factors.interactions(
+            results.trials, plan["factors"], threshold, plan["score"], resamples=self.resamples
+        )
+        if found.empty:
+            return nothing(self.title, "Nothing to show: the trials name the levels of no two factors.")
+        pairs = found.drop_duplicates(factors.PAIR).reset_index(drop=True)
+        text = (
+            wording.interaction_finding(pairs, labels),
+            f"Failure here is a final {plan['score_label']} not above {threshold:g}. Two factors interact where the "
+            "log-odds of failing are not the sum of what each of them contributes; the p-value is exact, from tables "
+            "that are as likely if they are.",
+        )
+        table = wording.interactions_text(pairs, found, labels, self.shown)
+        if pairs["size"].isna().all():
+            return Section(title=self.title, text=text, tables=(table,))
+        top = pairs.sort_values(["p_value", "size"], ascending=[True, False]).iloc[0]
+        levels = found[(found["factor_a"] == top["factor_a"]) & (found["factor_b"] == top["factor_b"])]
+        drawings = (
+            Drawing(
+                figure=effect_figures.interaction_map(pairs, list(labels), labels),
+                caption="By how many percentage points failure rates depart from what two factors tell one by one "
+                "(root mean square), per arm; a star marks p ≤ 0.05 after Holm's correction over all pairs and arms.",
+            ),
+            Drawing(
+                figure=effect_figures.interaction_levels(levels, list(labels), labels),
+                caption=f"Failure rate at each level of {top['label_a']} and {top['label_b']}, per arm; the colour is "
+                "the excess over what the two tell one by one.",
+            ),
+        )
+        return Section(title=self.title, text=text, figures=drawings, tables=(table,))
+
+
+@part
+class SeedVariance:
+    """How much of the differences between scores comes from the arm, the configuration, and the seed alone."""
+
+    title: str = "Is it the arm or the seed?"
+
+    def render(self, results: Results) -> Section:
+        """A figure of standard deviations, and the table of the variances."""
+        from gansweep import components, effect_figures, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if why := not_ready(results):
+            return nothing(self.title, why)
+        found = components.variance_components(results.trials, list(plan["factors"]), plan["score"])
+        text = (
+            wording.components_finding(found, plan["score_label"]),
+            "Runs without a score are not in it, so it says nothing of how often training fails. The intervals take "
+            "scores for normally distributed.",
+        )
+        table = wording.components_text(found, labels)
+        if found["variance"].isna().all():
+            return Section(title=self.title, text=text[:1], tables=(table,))
+        drawing = Drawing(
+            figure=effect_figures.component_dots(found, list(labels), labels, plan["score_label"]),
+            caption=f"Standard deviations of the {plan['score_label']}, with 95% intervals.",
+        )
+        return Section(title=self.title, text=text, figures=(drawing,), tables=(table,))
+
+
+@part
+class Power:
+    """How many cells show a difference of two arms, from the share of cells in which they disagree here.
+
+    `threshold` defaults to the middle one of the study. Before anything is known the share is the largest that
+    unpaired outcomes have.
+    """
+
+    differences: tuple[float, ...] = (0.05, 0.1, 0.2)
+    threshold: float | None = None
+    title: str = "How many cells are enough?"
+
+    def __post_init__(self) -> None:
+        if not self.differences or not all(0.01 <= difference <= 1 for difference in self.differences):
+            raise ValueError(f"Power.differences = {self.differences}: each must lie between 0.01 and 1")
+
+    def render(self, results: Results) -> Section:
+        """A sentence per pair of arms, a figure for the first, and a table."""
+        from gansweep import effect_figures, wording
+
+        plan = results.plan
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
+        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
+        if threshold is None:
+            return nothing(self.title, NO_THRESHOLD)
+        if results.trials["arm"].nunique() < 2:
+            return nothing(self.title, ONE_ARM)
+        table = power_table(results.trials, plan, threshold, self.differences)
+        planned = int(table["planned"].iloc[0])
+        pairs = table.drop_duplicates(["a", "b"]).to_dict("records")
+        drawing = Drawing(
+            figure=effect_figures.power_curves(power_curve(table), planned),
+            caption=f"The chance that the exact McNemar test sees a difference between {pairs[0]['a']} and "
+            f"{pairs[0]['b']}, over the number of cells.",
+        )
+        text = (f"Success here is a final {plan['score_label']} above {threshold:g}.",)
+        told = tuple(wording.power_finding(row, planned) for row in pairs)
+        return Section(title=self.title, text=text + told, figures=(drawing,), tables=(wording.power_text(table),))
+
+
+def power_table(
+    trials: pd.DataFrame, plan: Mapping[str, Any], threshold: float, differences: tuple[float, ...]
+) -> pd.DataFrame:
+    """A row per pair of arms and difference.
+
+    Columns a, b (labels), difference, planned, known, discordance, discordance_low, discordance_high, whence,
+    detectable (with the planned cells), cells, cells_high (at discordance_high), power (of the planned cells).
+    """
+    import pandas as pd
+
+    from gansweep import analysis, power
+
+    labels, rows = arm_labels(plan), []
+    for row in analysis.outcome_table(trials, [threshold], plan["score"]).to_dict("records"):
+        known, planned = row["planned"] - row["unknown"], row["planned"]
+        share, low, high = power.discordance_of(row["only_a"], row["only_b"], known)
+        whence = f", as in the {known:g} that are known"
+        if not known:
+            share, whence = power.unpaired_discordance(min(differences)), ", the most that there can be"
+        pair = {"a": labels[row["arm_a"]], "b": labels[row["arm_b"]], "planned": planned, "known": known}
+        pair |= {"discordance": share, "discordance_low": low, "discordance_high": high, "whence": whence}
+        pair["detectable"] = power.detectable_difference(planned, share)
+        for difference in differences:
+            usual = max(share, difference)
+            cells = [power.cells_needed(difference, share) for share in (usual, max(high, usual))]
+            numbers = {"difference": difference, "cells": cells[0], "cells_high": cells[1]}
+            rows.append({**pair, **numbers, "power": power.mcnemar_power(planned, difference, usual)})
+    return pd.DataFrame(rows)
+
+
+def power_curve(table: pd.DataFrame, points: int = 60) -> pd.DataFrame:
+    """Columns num_cells, difference, power: of the first pair of a `power_table`, up to twice the planned cells."""
+    import numpy as np
+    import pandas as pd
+
+    from gansweep import power
+
+    first = table[(table["a"] == table["a"].iloc[0]) & (table["b"] == table["b"].iloc[0])]
+    numbers = np.unique(np.linspace(1, 2 * int(first["planned"].iloc[0]), points).round().astype(int)).tolist()
+    rows = [
+        (n, row["difference"], power.mcnemar_power(n, row["difference"], max(row["discordance"], row["difference"])))
+        for row in first.to_dict("records")
+        for n in numbers
+    ]
+    return pd.DataFrame(rows, columns=["num_cells", "difference", "power"])
+
+
+@part
+class WhileRunning:
+    """Success rates and their paired differences with intervals that hold at every look at a running sweep."""
+
+    title: str = "What may be said while it runs"
+
+    def render(self, results: Results) -> Section:
+        """Two tables; nothing for a grid, whose first cells are no fair sample of all."""
+        from gansweep import anytime, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
+        if not plan["thresholds"]:
+            return nothing(self.title, NO_THRESHOLD)
+        if plan.get("search", {}).get("by", "").startswith("Grid("):
+            why = "the cells of a grid come in an order, so the first of them are no fair sample of all"
+            return nothing(self.title, f"Nothing to show: {why}.")
+        rates = anytime.anytime_rates(results.trials, plan["thresholds"], plan["score"])
+        tables = [wording.anytime_text(rates, labels)]
+        if results.trials["arm"].nunique() > 1:
+            differences = anytime.anytime_differences(results.trials, plan["thresholds"], plan["score"])
+            tables.append(wording.anytime_differences_text(differences, labels))
+        return Section(title=self.title, text=(wording.ANYTIME,), tables=tuple(tables))

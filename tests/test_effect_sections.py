@@ -1,0 +1,129 @@
+"""The sections on interactions, seeds, power and running sweeps, and their figures: what they say is in the frames."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gansweep import anytime, components, effect_figures, effect_sections, factors, figures, power, report
+from gansweep.testing import MadeUpResults, made_up_results
+
+LABELS = {"gan": "Standard GAN", "wgan_gp": "WGAN-GP"}
+FOUR = ["generator.depth", "discriminator.depth", "generator.normalized", "discriminator.normalized"]
+
+
+@pytest.fixture(scope="module")
+def results() -> MadeUpResults:
+    made = made_up_results(draws=48, lost=2, planned=6, pruned=False)
+    made.plan["factors"] = {name: made.plan["factors"][name] for name in FOUR}
+    return made
+
+
+@pytest.fixture(scope="module")
+def repeated() -> MadeUpResults:
+    """The same with three seeds of each cell, whose scores differ by a known noise."""
+    made = made_up_results(draws=30, pruned=False)
+    rng, trials = np.random.default_rng(0), made.trials
+    noisy = [
+        trials.assign(
+            seed=trials["seed"] + seed,
+            trial=trials["trial"] + f"-{seed}",
+            inception_score=trials["inception_score"].fillna(1.0) + rng.normal(0, 0.5, len(trials)),
+        )
+        for seed in range(3)
+    ]
+    return MadeUpResults(made.plan, pd.concat(noisy, ignore_index=True), made.steps, made.samples)
+
+
+def test_every_section_stands_in_a_report_and_its_figures_are_valid(results: MadeUpResults) -> None:
+    parts = (
+        effect_sections.Interactions(resamples=99),
+        effect_sections.SeedVariance(),
+        effect_sections.Power(),
+        effect_sections.WhileRunning(),
+    )
+    page = report.page(results, list(parts))
+    for one in parts:
+        assert one.title in page
+        for drawing in one.render(results).figures:
+            drawn = json.loads(figures.to_json(drawing.figure).replace("<\\/", "</"))
+            assert drawn["layout"]["uirevision"] == "keep"
+            assert drawing.figure.layout.template.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_the_map_has_every_pair_once_per_arm_with_its_size(results: MadeUpResults) -> None:
+    found = factors.interactions(results.trials, results.plan["factors"], 3.0, resamples=99)
+    pairs = found.drop_duplicates(factors.PAIR)
+    drawn = effect_figures.interaction_map(pairs, list(LABELS), LABELS)
+    assert [title.text for title in drawn.layout.annotations] == list(LABELS.values())
+    for trace, arm in zip(drawn.data, LABELS, strict=True):
+        shown = np.array(trace.z, dtype=float)
+        assert np.isfinite(shown).sum() == 6
+        assert np.nansum(shown) == pytest.approx(100 * pairs.loc[pairs["arm"] == arm, "size"].sum())
+        assert (
+            sum("*" in text for row in trace.text for text in row)
+            == (pairs.loc[pairs["arm"] == arm, "p_holm"] <= 0.05).sum()
+        )
+
+
+def test_the_levels_of_a_pair_are_drawn_where_they_belong(results: MadeUpResults) -> None:
+    found = factors.interactions(results.trials, results.plan["factors"], 3.0, resamples=99)
+    levels = found[(found["factor_a"] == FOUR[0]) & (found["factor_b"] == FOUR[2])]
+    trace = effect_figures.interaction_levels(levels, list(LABELS), LABELS).data[0]
+    row = levels[(levels["arm"] == "gan") & (levels["level_a"] == "12") & (levels["level_b"] == "False")].iloc[0]
+    at = list(trace.y).index("12"), list(trace.x).index("False")
+    assert trace.z[at] == pytest.approx(100 * row["excess"])
+    assert trace.text[at] == f"{100 * row['rate']:.0f}%"
+
+
+def test_seeds_are_compared_with_arms_in_words_and_numbers(repeated: MadeUpResults) -> None:
+    section = effect_sections.SeedVariance().render(repeated)
+    found = section.tables[0].numbers.set_index(["component", "arm"])["variance"]
+    assert found["seeds", ""] == pytest.approx(0.25, rel=0.35)
+    assert "a seed makes a run differ less than the arms do" in section.text[0]
+    drawn = section.figures[0].figure
+    dots = {trace.name: trace.x[0] for trace in drawn.data}
+    assert dots["seeds"] == pytest.approx(found["seeds", ""] ** 0.5)
+    assert dots["seeds, WGAN-GP"] == pytest.approx(found["seeds", "wgan_gp"] ** 0.5)
+    of_arm = next(trace for trace in drawn.data if trace.name == "seeds, WGAN-GP")
+    assert of_arm.marker.color == figures.COLOURS[1]
+
+
+def test_one_seed_is_said_and_not_drawn_for_seeds(results: MadeUpResults) -> None:
+    section = effect_sections.SeedVariance().render(results)
+    assert components.ONE_SEED in section.text[0]
+    assert all("seeds" not in trace.name for drawing in section.figures for trace in drawing.figure.data)
+
+
+def test_the_power_table_is_that_of_the_cells_that_disagree(results: MadeUpResults) -> None:
+    table = effect_sections.Power(threshold=3.0).render(results).tables[0].numbers.set_index("difference")
+    row = table.loc[0.2]
+    assert row["planned"] == 48
+    assert row["cells"] == power.cells_needed(0.2, max(row["discordance"], 0.2))
+    assert row["power"] == power.mcnemar_power(48, 0.2, max(row["discordance"], 0.2))
+    assert row["cells"] <= row["cells_high"]
+    curve = effect_sections.power_curve(table.reset_index())
+    assert curve.loc[curve["difference"] == 0.2, "power"].iloc[-1] > row["power"]
+
+
+def test_a_difference_that_no_study_could_see_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Power.differences = \(0.0,\)"):
+        effect_sections.Power(differences=(0.0,))
+
+
+def test_a_running_sweep_tells_its_intervals_and_a_grid_does_not(results: MadeUpResults) -> None:
+    section = effect_sections.WhileRunning().render(results)
+    rates = anytime.anytime_rates(results.trials, results.plan["thresholds"], results.plan["score"])
+    pd.testing.assert_frame_equal(section.tables[0].numbers, rates)
+    assert "hold at every look" in section.text[0]
+    grid = MadeUpResults({**results.plan, "search": {"by": "Grid()"}}, results.trials, results.steps, results.samples)
+    assert "no fair sample" in effect_sections.WhileRunning().render(grid).text[0]
+
+
+def test_before_anything_has_ended_every_section_says_so() -> None:
+    empty = made_up_results(draws=3, planned=6)
+    for one in (effect_sections.Interactions(), effect_sections.SeedVariance(), effect_sections.Power()):
+        assert one.render(empty).text == ("Nothing to show yet: no trial has ended.",)
