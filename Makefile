@@ -21,7 +21,7 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest $(TWO) $(TESTS)
 
-test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers: half an hour
+test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers
 	$(BIN)/python -m pytest -m slow $(TWO) $(filter-out tests/test_trained.py,$(TESTS))
 
 test-trained: $(BIN)/gansweep  ## studies with known answers at their laptop size: hours
