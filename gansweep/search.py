@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -213,16 +212,14 @@ class Search(_Journal):
         try:
             mark = json.loads(self._mark.read_bytes())
             return set(mark["ended"]) if mark["journal"] == _digest(self.path) else None
-        except (FileNotFoundError, ValueError):  # never closed, or its machine lost its power just then
+        except (FileNotFoundError, ValueError):  # never closed, or cut short
             return None
 
     def close(self) -> None:
         """Leave word of what has ended. To be called when nothing will be added."""
         if self._is_read:
-            text = json.dumps({"journal": _digest(self.path), "ended": sorted(self._ended)})
-            new = self._mark.with_suffix(".new")
-            new.write_text(text)
-            os.replace(new, self._mark)
+            # where a kill or a full disk cuts it short, the journal is read after all
+            self._mark.write_text(json.dumps({"journal": _digest(self.path), "ended": sorted(self._ended)}))
 
     def _go_on(self) -> None:
         """Read the journal: before anything is added to it."""
