@@ -1,7 +1,8 @@
 """The executor on Ray Tune, which schedules and carries trials and holds nothing that must survive.
 
-Tune's searcher hands out the driver's assignments, its scheduler passes every report to the driver, its trials are warm
-actors that take one assignment after another. Tune writes no checkpoints and is never restored.
+Tune's searcher hands out the driver's assignments and its scheduler passes every report to the driver. A trial of
+Tune's is a warm actor that carries one of our trials after another, as long as they take the same resources: to make a
+trial costs Tune a twentieth of a second. Tune writes no checkpoints and is never restored.
 
 Tune does not notice a worker that hangs. Its loop asks the driver many times a second who is overdue; such a worker's
 stack is kept, its process is killed on its own node, and the trial goes on elsewhere.
@@ -17,17 +18,17 @@ import math
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gansweep.launch.driver import Driver
 from gansweep.launch.resources import Requests, check_room
-from gansweep.launch.worker import Assignment, Report, Worker, Workplace
+from gansweep.launch.worker import Assignment, Report, Reports, Worker, Workplace
 
 # read by ray when it is imported
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -51,12 +52,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from gansweep.launch import cluster
 from gansweep.launch.cluster import Shipment
 
+if TYPE_CHECKING:  # a worker would wait two seconds for pandas and optuna, which it has no use for
+    from gansweep.launch.driver import Driver
+
 log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 200 * 2**20
 MIN_WAITING = 8  # trials that may wait for a place in a cluster
 ROOM_SECONDS = 30.0  # for the nodes of a cluster that has just been started to join
 SLOWER = 5.0  # times the slowest report so far: what a worker promises for the next
 UNKNOWN = 20.0  # times its patience: what it promises while it has not opened the data and evaluated once
+SWITCH_SECONDS = 0.0005  # after which the recorder's thread lets the driver go on; it has ten times that by default
+AHEAD_SECONDS = 1.0  # for which a worker may train on before it hands over what it has to report
 STACK_AT = 0.5  # of what was promised: when the stack of a silent worker is written down
 LOW_MEMORY = "running low on memory"  # in what Ray's memory monitor says of the workers that it kills
 FAR_SECONDS = 60.0  # for another node to end a process of its own, for which Ray starts one there
@@ -153,36 +159,47 @@ def _state_and_start(pid: int) -> tuple[str | None, str | None]:
     return fields[0], fields[19]
 
 
-def promised(reports: Generator[Report], patience: float, *, sign: bool) -> Generator[Report]:
+def promised(reports: Reports, patience: float, *, sign: bool) -> Reports:
     """The reports, each with the time within which the next one comes; with a `sign` of life before them and any work.
 
     Until the trial has been evaluated once, nothing is known of how long that takes, so the promise is generous.
     """
-    with contextlib.closing(reports):
+    with contextlib.closing(reports), contextlib.suppress(StopIteration):
         if sign:
             yield Report(promise=UNKNOWN * patience)
-        slowest, evaluated, started = 0.0, False, None
-        for report in reports:
+        slowest, evaluated, ahead, started = 0.0, False, None, None
+        while True:
+            report = reports.send(ahead)
             if started is not None:  # what comes before the first report comes once
                 slowest = max(slowest, time.monotonic() - started)
             evaluated = evaluated or report.samples is not None
-            yield replace(report, promise=max(patience if evaluated else UNKNOWN * patience, SLOWER * slowest))
+            known = patience + AHEAD_SECONDS if evaluated else UNKNOWN * patience
+            ahead = yield replace(report, promise=max(known, SLOWER * slowest))
             started = time.monotonic()
 
 
 class TuneTrial(tune.Trainable):
-    """A warm actor: each `step` is one report of the current assignment."""
+    """A warm actor: each `step` is what the current assignment has to report."""
 
     def setup(self, config: dict[str, Any], workplace: Workplace | Shipment | None = None) -> None:
+        assert workplace is not None
         self.workplace = workplace
+        place = workplace.workplace if isinstance(workplace, Shipment) else workplace
+        self.ahead = 0.0 if place.keep_states else AHEAD_SECONDS
         self.worker: Worker | None = None
         self.spoiled = False
-        self.reports: Generator[Report] | None = None
+        self.reports: Reports | None = None
+        self.said: list[list[Any]] = []
         self.stack = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
         self.promise = 0.0  # seconds
         self.known = False  # whether the driver knows of this process
         self.process = json.dumps(asdict(Process.this(self.stack.fileno())))
         self.reset_config(config)
+
+    def follow(self, told: str) -> None:
+        """Take the next assignment, and begin while the driver still has to do with the last."""
+        self.reset_config({"assignment": told})
+        self.said = self._train()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next assignment."""
@@ -198,14 +215,13 @@ class TuneTrial(tune.Trainable):
         if self.reports is not None:
             self.reports.close()
 
-    def _reports(self, assignment: Assignment) -> Generator[Report]:
+    def _reports(self, assignment: Assignment) -> Reports:
         """The worker is made here, so that what keeps it from starting is a report like any other."""
         if self.spoiled:
             self.worker = None  # a failed trial may leave a broken device or cache behind
         try:
             if self.worker is None:
                 place = self.workplace.unpacked() if isinstance(self.workplace, Shipment) else self.workplace
-                assert place is not None
                 device, doubt = _device()
                 if doubt:
                     yield Report(note=doubt)
@@ -216,20 +232,35 @@ class TuneTrial(tune.Trainable):
         yield from self.worker.run(assignment)
 
     def step(self) -> dict[str, Any]:
-        """The next report."""
+        """The next reports."""
+        said, self.said = self.said or self._train(), []
+        return {"reports": said, "process": self.process}
+
+    def _train(self) -> list[list[Any]]:
+        """The next reports, more than one where they follow each other closely."""
         assert self.reports is not None
         self.stack.seek(0)
         self.stack.truncate()
         faulthandler.dump_traceback_later(STACK_AT * self.promise, file=self.stack)
+        until = time.monotonic() + self.ahead  # states that are kept are those of the report that ended the trial
+        said: list[list[Any]] = []
         try:
             report = next(self.reports)
+            said.append(_told(report))
+            while report.row is not None and not report.over and time.monotonic() < until:
+                report = self.reports.send(True)
+                said.append(_told(report))
         finally:
             faulthandler.cancel_dump_traceback_later()
         assert report.promise is not None
         self.promise = report.promise
         self.spoiled = report.failure is not None
-        said = [json.dumps(asdict(replace(report, samples=None))), report.samples]
-        return {"report": said, "process": self.process}
+        return said
+
+
+def _told(report: Report) -> list[Any]:
+    """A report as it travels."""
+    return [json.dumps(asdict(replace(report, samples=None))), report.samples]
 
 
 def _device() -> tuple[str, str | None]:
@@ -254,9 +285,10 @@ class _Stateless:
 class Assignments(_Stateless, Searcher):
     """Tune's searcher: the driver's assignments, in its order."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, bundles: Mapping[str, tune.PlacementGroupFactory]) -> None:
         super().__init__()
-        self.driver = driver
+        self.driver, self.bundles = driver, bundles
+        self.held: Assignment | None = None  # handed out by the driver, to whoever asks next
         self.trial_of: dict[str, str] = {}
         self.processes: dict[str, Process] = {}
         self.process_of: dict[Any, Process] = {}  # by the actor's id: a handle would keep it alive
@@ -265,10 +297,28 @@ class Assignments(_Stateless, Searcher):
         """The next assignment; None to wait, FINISHED when there will be none."""
         if self.driver.finished:
             return Searcher.FINISHED
-        if (assignment := self.driver.next()) is None:
+        assignment, self.held = self.held or self.driver.next(), None
+        if assignment is None:
             return None
         self.trial_of[trial_id] = assignment.trial
         return {"assignment": json.dumps(asdict(assignment))}
+
+    def follow(self, trial: Any) -> bool:
+        """Whether Tune's trial, whose assignment is over, has another; none if it takes other resources.
+
+        Trials of Tune's that wait for a place have precedence.
+        """
+        if any(name not in self.processes for name in self.trial_of):
+            return False
+        assignment = self.held = self.held or self.driver.next()
+        if assignment is None or self.bundles[assignment.arm] != trial.placement_group_factory:
+            return False
+        self.held = None
+        told = json.dumps(asdict(assignment))
+        trial.temporary_state.ray_actor.follow.remote(told)  # before the step that Tune asks for next
+        self.trial_of[trial.trial_id] = assignment.trial
+        self.driver.placed(assignment.trial, UNKNOWN * assignment.patience)
+        return True
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Forget the trial; one that Tune holds as failed was lost before, see `Decisions.on_trial_error`."""
@@ -316,11 +366,18 @@ class Decisions(_Stateless, FIFOScheduler):
         if ours is None:  # it was given up for lost, and said something after all
             return TrialScheduler.STOP
         self.assignments.heard(trial, Process(**json.loads(result["process"])))
-        words, samples = result["report"]
-        result["report"].clear()  # Tune keeps the last result of every trial
-        stop = self.assignments.driver.take(ours, replace(Report(**json.loads(words)), samples=samples))
+        said = result.pop("reports")  # Tune keeps the last result of every trial
+        reports = [replace(Report(**json.loads(words)), samples=samples) for words, samples in said]
+        driver, last = self.assignments.driver, reports[-1]
+        # one that ran to its end leaves its worker free, whatever the driver makes of it
+        followed = last.over and last.row is not None and not driver.study.search.sequential
+        followed = followed and self.assignments.follow(trial)
+        # where reports came together and one stops the trial, the rest is as if it had never been trained
+        stop = any(driver.take(ours, report) for report in reports)
         self.show()
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+        if not stop or followed or self.assignments.follow(trial):
+            return TrialScheduler.CONTINUE
+        return TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """The trial has lost its worker: everything else arrives as a report."""
@@ -399,8 +456,9 @@ def run(
     bundles = {arm: tune.PlacementGroupFactory([dict(request)]) for arm, request in asked.items()}
     trainable = tune.with_parameters(TuneTrial, workplace=workplace)
     resources = tune.with_resources(trainable, lambda config: bundles[json.loads(config["assignment"])["arm"]])
+    sys.setswitchinterval(SWITCH_SECONDS)
     while not driver.finished:
-        assignments = Assignments(driver)
+        assignments = Assignments(driver, bundles)
         tuner = tune.Tuner(
             resources,
             tune_config=tune.TuneConfig(

@@ -92,6 +92,10 @@ class Report:
     promise: float | None = None
 
 
+# sent True, a worker knows that its report is on its way only: the trial may go on, and nothing be saved
+Reports = Generator[Report, bool | None]
+
+
 def resolve_device(name: str) -> torch.device:
     """The device of that name; "auto" takes CUDA where there is one."""
     if name == "auto":
@@ -117,7 +121,7 @@ class Worker:
         self._spreads: dict[str, torch.Tensor] = {}
         self._parities: dict[str, str | None] = {}
 
-    def run(self, assignment: Assignment) -> Generator[Report]:
+    def run(self, assignment: Assignment) -> Reports:
         """Train the trial, or go on with it. Errors of the trial become its last report; a bad state starts it anew.
 
         Where memory runs out the trial goes on from its last state, with smaller micro-batches where that is exact.
@@ -141,7 +145,7 @@ class Worker:
                 return
             yield Report(note=note)
 
-    def _run(self, assignment: Assignment, room: Room) -> Generator[Report]:
+    def _run(self, assignment: Assignment, room: Room) -> Reports:
         config = self.study.resolve(assignment.factors, assignment.arm, assignment.seed)
         if config.id != assignment.trial:
             raise ValueError(f"trial {assignment.trial} is {config.id} here: the study file or gansweep differs")
@@ -196,12 +200,15 @@ class Worker:
                 report = Report(row=row, facts=facts, samples=shown, over=over, note=note)
                 started = time.monotonic()
             try:
-                yield report
+                ahead = yield report
             except GeneratorExit:
                 if self.workplace.keep_states:
                     self._save(state, spent, assignment, room)
                 raise
             room.recorded_step = max(room.recorded_step, step.step)
+            note = None
+            if ahead:
+                continue
             # only now is the row in the trial's history: a state ahead of it would lose the row in a kill
             now = time.monotonic()
             cancelled, note = self._asked_to_stop()
