@@ -327,6 +327,25 @@ def test_a_worker_that_cannot_save_its_state_says_so_and_trains_on(
     assert_like_undisturbed(home, calm, "ring-smoke")
 
 
+def test_a_rule_stops_a_trial_at_the_same_report_where_reports_travel_together(
+    as_home: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    study = tmp_path / "ring_study.py"
+    rules = 'Collapsed(score="modes_captured", limit=9.0, patience=2, after=60)'
+    study.write_text(
+        RING.read_text()
+        .replace("Diverged(), ", f"Diverged(), {rules}, ")
+        .replace("    BelowScore,", "    BelowScore,\n    Collapsed,")
+    )
+    one, many = as_home(tmp_path / "one"), as_home(tmp_path / "many")
+    assert run(one, study=study).complete
+    assert run(many, study=study, executor="tune").complete
+    stopped = read(one, "ring-smoke").trials.query("arm == 'gan'")
+    assert (stopped["step"] == 80).all()
+    assert (stopped["decision"] == "pruned").all()
+    assert_like_undisturbed(many, one, "ring-smoke")
+
+
 def test_the_states_are_kept_where_asked_and_hold_the_last_step(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(home, keep_states=True).complete
     assert f"training states: {home}/studies/ring-smoke" in capfd.readouterr().out

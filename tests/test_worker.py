@@ -124,3 +124,21 @@ def test_T_19_a_compiled_penalty_trains_like_the_eager_one() -> None:
         losses.append([step.scalars for step in train(config, state, data, CPU, compiled=compiled)])
     for eager, other in zip(*losses, strict=True):
         assert other == pytest.approx(eager, rel=1e-3, abs=1e-5)
+
+
+def test_a_state_is_saved_of_what_was_taken_and_never_of_what_is_on_its_way(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gansweep.launch.worker.STATE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("gansweep.launch.worker.STATE_MAX_SHARE", float("inf"))
+    trial = next(trial for trial in worker.study.plan() if trial.arm == "eager")
+    worker.states.take(trial.id, 1)
+    reports = worker.run(Assignment(trial.id, "eager", {}, trial.config.seed, attempt=1, recorded_step=0))
+    first = next(reports)
+    last = reports.send(True)  # go on, the first is on its way
+    assert worker.states.load(trial.id, CPU) is None
+    assert next(reports, None) is None  # both are taken
+    assert [report.row["step"] for report in (first, last) if report.row] == [2, 4]
+    saved = worker.states.load(trial.id, CPU)
+    assert saved is not None
+    assert saved["train"]["step"] == 4

@@ -204,6 +204,7 @@ class TuneTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next assignment."""
         self.cleanup()
+        self.said = []
         assignment = Assignment(**json.loads(new_config["assignment"]))
         self.reports = promised(self._reports(assignment), assignment.patience, sign=not self.known)
         self.promise = UNKNOWN * assignment.patience
