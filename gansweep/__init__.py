@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "claim_sections": "Claims FreeChoices PublishedNumbers",
     "data.densities": "GaussianGrid GaussianRing ParallelLines SwissRoll TwoCircles TwoGaussians",
     "data.planted": "SpoiltRing",
     "data.sources": "CIFAR10 Digits FashionMNIST ImageFolder ImageNet32 MNIST Parquet",
@@ -40,12 +41,18 @@ _HOMES = {
     "models.cgan": "CGANDiscriminator CGANGenerator",
     "models.char_cnn": "CharCNNDiscriminator CharCNNGenerator",
     "models.dcgan": "DCGANDiscriminator DCGANGenerator",
+    "models.fixed": "FixedAt RealPlusNoise",
     "models.infogan": "InfoGANDiscriminator InfoGANGenerator",
     "models.lsgan": "LSGANDiscriminator LSGANGenerator ManyClassDiscriminator ManyClassGenerator",
     "models.mlp": "MLPDiscriminator MLPGenerator",
     "models.mnist": "MNISTDiscriminator MNISTGenerator",
     "models.resnet": "ResNetDiscriminator ResNetGenerator",
     "optimizers": "Adam RMSProp RMSPropTF SGD",
+    "portrait_sections": "BetweenGaussians Convergence GradientNorms ModesOverTime ParallelDistances ValueSurfaces "
+    "WeightShapes",
+    "portraits": "ActivationGradients CriticSurface EstimatedDivergences SampleClouds WeightHistograms",
+    "recipes": "DRAGAN GAN_MIXTURE LSGAN LSGAN_BASELINE LSGAN_MIXTURE LSGAN_RMSPROP RANDOM_GAN RANDOM_WGAN_GP "
+    "STANDARD_GAN WGAN_CLIP WGAN_CLIP_TF WGAN_GP WGAN_GP_HALF WGAN_GP_TOY",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
     "ScoreCurves Stability Survival Traces VerdictMatrix",

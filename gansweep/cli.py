@@ -47,6 +47,10 @@ Data = Annotated[
         "image_folder:PATH, imagenet32:PATH, text:PATH."
     ),
 ]
+Arms = Annotated[
+    str | None,
+    typer.Option(help="Arms to compare, such as gan,wgan_gp,lsgan, instead of those that the study runs by default."),
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
@@ -57,10 +61,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_HOME = Path("gansweep-home")
 
 
-def _selection(study: str, preset: str | None, draws: int | None, seed: int | None, data: str | None) -> Selection:
+def _selection(
+    study: str, preset: str | None, draws: int | None, seed: int | None, data: str | None, arms: str | None
+) -> Selection:
     from gansweep.study import Selection
 
-    return Selection(file=study, preset=preset, draws=draws, seed=seed, data=data)
+    chosen = None if arms is None else tuple(arm.strip() for arm in arms.split(","))
+    return Selection(file=study, preset=preset, draws=draws, seed=seed, data=data, arms=chosen)
 
 
 def _sized(selection: Selection) -> Selection:
@@ -94,6 +101,7 @@ def plan(
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
+    arms: Arms = None,
     home: Home = DEFAULT_HOME,
     probe: Annotated[bool, typer.Option(help="Measure a few iterations to forecast time, disk and memory.")] = True,
     as_json: AsJson = False,
@@ -101,7 +109,7 @@ def plan(
     """Show what a launch would run: cells, arms and their differences, counts, and a forecast."""
     from gansweep.launch.forecast import describe_plan, print_plan
 
-    selection = _sized(_selection(study, preset, draws, seed, data))
+    selection = _sized(_selection(study, preset, draws, seed, data, arms))
     described = describe_plan(selection, home, probe=probe)
     if as_json:
         print(json.dumps(described))
@@ -120,6 +128,7 @@ def launch(
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
+    arms: Arms = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default one per CPU.")] = None,
     gpus_per_trial: Annotated[
         float | None,
@@ -160,7 +169,7 @@ def launch(
     """Run a study. The same command again goes on where it stopped and trains nothing twice."""
     from gansweep.launch.sweep import Settings, sweep
 
-    selection = _sized(_selection(study, preset, draws, seed, data))
+    selection = _sized(_selection(study, preset, draws, seed, data, arms))
     settings = Settings(
         home=home,
         tracking_uri=tracking_uri,
@@ -199,7 +208,7 @@ def _write_report(study: Study, run: str, uri: str, home: Path) -> Path:
     from gansweep.report import write
 
     results = records.read(uri, run)
-    path = write(results, study.report, home / "reports" / f"{run}.html")
+    path = write(results, study.report, home / "reports" / f"{run}.html", records.run_page(uri, results.trials))
     recorder.attach(uri, run, path)
     return path
 
@@ -208,7 +217,7 @@ def _run(study: Study, selection: Selection, uri: str) -> str:
     """The run that a reading command means: the selected one, else the last launched of this study."""
     from gansweep import records
 
-    if any(value is not None for value in (selection.preset, selection.draws, selection.seed, selection.data)):
+    if any(getattr(selection, name) is not None for name in ("preset", "draws", "seed", "data", "arms")):
         return _sized(selection).run_name(study)
     found = records.runs(uri, study.name)
     if not found:
@@ -225,6 +234,7 @@ def status(
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
+    arms: Arms = None,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
@@ -237,7 +247,7 @@ def status(
 
     loaded = load_study(study)
     uri = _uri(home, tracking_uri)
-    run = _run(loaded, _selection(study, preset, draws, seed, data), uri)
+    run = _run(loaded, _selection(study, preset, draws, seed, data, arms), uri)
     counted = {"study": loaded.name, "run": run, **tally(records.read(uri, run).trials)}
     counted["driven"] = is_driven(home.resolve() / "studies" / run)
     if as_json:
@@ -321,29 +331,76 @@ def _find_trial(uri: str, name: str, run: str | None) -> tuple[Results, str]:
     raise ValueError(f"{story.unknown(name, pd.concat(seen))}{not_asked}")
 
 
-@app.command(epilog="Example: gansweep report studies/arch_robustness.py --preset laptop")
+@app.command(
+    epilog="Examples: gansweep report studies/arch_robustness.py --preset laptop  |  "
+    "gansweep report studies/arch_robustness.py --format latex  |  "
+    "gansweep report studies/arch_robustness.py --figures svg  |  "
+    "gansweep report studies/arch_robustness.py --compare arch_robustness-laptop arch_robustness-laptop-seed1"
+)
 def report(
     study: StudyFile,
     preset: Preset = None,
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
+    arms: Arms = None,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown instead.")] = False,
+    format: Annotated[
+        str,
+        typer.Option(help="html, the page; markdown or latex, printed; csv, a file of numbers for each table."),
+    ] = "html",
+    figures: Annotated[
+        str | None, typer.Option(help="Write every figure as a file instead: png or svg; needs Chromium.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the files of csv and of figures; default HOME/reports/RUN.")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Set two recorded runs of the study side by side, by their names.", metavar="RUN RUN"),
+    ] = None,
 ) -> None:
     """Write the report of a run, whether or not it has ended. Default: the last launched run."""
-    from gansweep import records
+    from gansweep import manuscript, records
+    from gansweep.parts import misspelt
     from gansweep.report import markdown as as_markdown
 
-    selection = _selection(study, preset, draws, seed, data)
+    if format not in manuscript.FORMATS:
+        raise misspelt("format", format, manuscript.FORMATS)
+    if figures is not None and figures not in manuscript.KINDS:
+        raise misspelt("kind of figure", figures, manuscript.KINDS)
+    if compare is not None:
+        print(_comparison(compare, format, _uri(home, tracking_uri), home))
+        return
+    selection = _selection(study, preset, draws, seed, data, arms)
     uri = _uri(home, tracking_uri)
-    loaded = selection.study() if preset else _selection(study, None, None, None, None).study()
+    loaded = selection.study() if preset else _selection(study, None, None, None, None, None).study()
     run = _run(loaded, selection, uri)
-    if markdown:
-        print(as_markdown(records.read(uri, run), loaded.report))
-    else:
+    folder = to or home / "reports" / run
+    if figures is not None:
+        paths = manuscript.figures(records.read(uri, run), loaded.report, folder, figures)
+        print("\n".join(map(str, paths)) or "no section of this study has a figure yet")
+    elif format == "html":
         print(_write_report(loaded, run, uri, home))
+    elif format == "csv":
+        print("\n".join(map(str, manuscript.csv(records.read(uri, run), loaded.report, folder))))
+    else:
+        told = as_markdown if format == "markdown" else manuscript.latex
+        print(told(records.read(uri, run), loaded.report))
+
+
+def _comparison(runs: tuple[str, str], format: str, uri: str, home: Path) -> str:
+    """The Markdown of two runs side by side, or the path of the page."""
+    from gansweep import comparison, records
+    from gansweep.report import write_whole
+
+    if format not in ("html", "markdown"):
+        raise ValueError(f"--compare writes html or markdown, not {format}")
+    a, b = (records.read(uri, run) for run in runs)
+    if format == "markdown":
+        return comparison.markdown(a, b)
+    return str(write_whole(home / "reports" / f"{runs[0]}-and-{runs[1]}.html", comparison.page(a, b)))
 
 
 @app.command(epilog="Example: gansweep export studies/arch_robustness.py --format parquet --to results")
@@ -353,6 +410,7 @@ def export(
     draws: Draws = None,
     seed: Seed = None,
     data: Data = None,
+    arms: Arms = None,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the files; default HOME/exports/RUN.")] = None,
@@ -366,7 +424,7 @@ def export(
     if format not in ("csv", "parquet"):
         raise misspelt("format", format, ("csv", "parquet"))
     uri = _uri(home, tracking_uri)
-    run = _run(load_study(study), _selection(study, preset, draws, seed, data), uri)
+    run = _run(load_study(study), _selection(study, preset, draws, seed, data, arms), uri)
     results = records.read(uri, run)
     folder = to or home / "exports" / run
     folder.mkdir(parents=True, exist_ok=True)
@@ -377,36 +435,91 @@ def export(
         print(path)
 
 
-@app.command(epilog="Example: gansweep dashboard dashboards/arch_robustness.py --port 8050")
+@app.command(
+    epilog="Examples: gansweep reproduce  |  gansweep reproduce --list  |  "
+    "gansweep reproduce studies/penalty.py studies/clipping.py --preset smoke"
+)
+def reproduce(
+    study: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Paths of study files; default those of --folder that answer a published claim.", metavar="[STUDY ...]"
+        ),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Size of every study.")] = "laptop",
+    folder: Annotated[Path, typer.Option(help="Folder of study files.")] = Path("studies"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at a time; default one per CPU.")] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Without Ray, one trial after another in the launch's process.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    tracking_uri: TrackingUri = None,
+    only_list: Annotated[bool, typer.Option("--list", help="List the studies and their claims, and run none.")] = False,
+) -> None:
+    """Run studies one after another and write one page: each claim, the paper's number, ours, and the judgement.
+
+    The same command again goes on where it stopped. A study that fails does not stop the others; then the exit code
+    is 1.
+    """
+    from gansweep import published
+    from gansweep.launch import reproduce as reproduction
+
+    answering = [str(folder / f"{name}.py") for name in published.IDS_OF_STUDY if (folder / f"{name}.py").is_file()]
+    files = study or answering
+    if not files:
+        raise ValueError(f"no study in {str(folder)!r} answers a published claim: {', '.join(published.IDS_OF_STUDY)}")
+    selections = {file: _selection(file, preset, None, None, None, None) for file in files}
+    if only_list:
+        for file, selection in selections.items():
+            one = selection.study()
+            claims = [claim for name in published.IDS_OF_STUDY.get(one.name, ()) for claim in published.claims(name)]
+            print("\n  ".join([file, one.question, *(f"claim: {claim}" for claim in claims)]))
+        return
+    uri = _uri(home, tracking_uri)
+    order = reproduction.Order(home=home, uri=uri, tracking_uri=tracking_uri, workers=workers, inline=inline)
+    index, code = reproduction.reproduce(selections, order)
+    print(index)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command(epilog="Examples: gansweep dashboard  |  gansweep dashboard dashboards/arch_robustness.py --port 8051")
 def dashboard(
-    page: Annotated[str, typer.Argument(help="Path of a dashboard file, such as dashboards/arch_robustness.py.")],
-    run: Annotated[str | None, typer.Option(help="Name of the run; default the last launched of the study.")] = None,
+    pages: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of dashboard files, a page for each study, or one such file. Studies without one get a "
+            "general page."
+        ),
+    ] = Path("dashboards"),
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8050,
 ) -> None:
-    """Serve the live figures of a study; they follow the sweep as trials end."""
-    from gansweep import records
+    """Serve a live page of every run of a tracking store; they follow the sweeps as trials end."""
     from gansweep.dashboard import serve
+    from gansweep.following import Store
     from gansweep.parts import misspelt
 
-    file = Path(page)
-    if not file.is_file():
-        raise misspelt("dashboard file", page, sorted(map(str, file.parent.glob("*.py"))) or ["(no *.py file there)"])
+    if not pages.exists() and pages != Path("dashboards"):
+        known = sorted(map(str, pages.parent.glob("*.py"))) or ["(no *.py file there)"]
+        raise misspelt("dashboard file", str(pages), known)
+    files = sorted(pages.glob("*.py")) if pages.is_dir() else [pages] if pages.exists() else []
+    store = Store(_uri(home, tracking_uri))
+    for row in store.overview():
+        print(f"{row['run']}: http://{host}:{port}/{row['run']}")
+    print(f"all runs: http://{host}:{port}/", flush=True)
+    serve(store, {file.stem: _module(file) for file in files}, host=host, port=port)
+
+
+def _module(file: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"gansweep_dashboard_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    uri = _uri(home, tracking_uri)
-    found = records.runs(uri, file.stem)
-    if run is None and not found:
-        raise ValueError(
-            f"study {file.stem!r} has no recorded run yet; start it with: gansweep launch studies/{file.name}"
-        )
-    chosen = run or found[0]
-    serve(lambda: records.read(uri, chosen), module, host=host, port=port)
+    return module
 
 
 @app.command(epilog="Example: gansweep studies")

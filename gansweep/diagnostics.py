@@ -43,7 +43,9 @@ class Monitor:
     """
 
     def __init__(self, config: TrialConfig, state: TrainState, *, layers: bool) -> None:
-        self.networks = {"generator": state.generator, "discriminator": state.discriminator}
+        networks = {"generator": state.generator, "discriminator": state.discriminator}
+        # a generator that is not trained has no weights, and nothing here is said of it
+        self.networks = {role: network for role, network in networks.items() if any(True for _ in network.parameters())}
         self.constraint, self.layers = config.constraint, layers
         self._last = {role: [p.detach().clone() for p in net.parameters()] for role, net in self.networks.items()}
 
@@ -61,7 +63,7 @@ class Monitor:
 
     def _gradients(self, role: str, network: nn.Module) -> dict[str, Tensor]:
         named = [(name, p.grad) for name, p in network.named_parameters() if p.grad is not None]
-        sizes = _norms([gradient for _, gradient in named])
+        sizes = tensor_norms([gradient for _, gradient in named])
         found = {f"gradient_norm_{role}": _norm(sizes)}
         weights = {_layer(name): size for (name, one), size in zip(named, sizes, strict=True) if one.ndim > 1}
         path = [size for name, size in weights.items() if ".shortcut." not in name]
@@ -73,7 +75,7 @@ class Monitor:
 
     def _change(self, role: str, network: nn.Module) -> Tensor:
         last, now = self._last[role], [p.detach() for p in network.parameters()]
-        moved, before = _norm(_norms(list(torch._foreach_sub(now, last)))), _norm(_norms(last))
+        moved, before = _norm(tensor_norms(list(torch._foreach_sub(now, last)))), _norm(tensor_norms(last))
         torch._foreach_copy_(last, now)
         return moved / before.clamp(min=TINY)
 
@@ -88,7 +90,7 @@ def _layer(name: str) -> str:
     return name.removesuffix(".parametrizations.weight.original").removesuffix(".weight")
 
 
-def _norms(tensors: list[Tensor]) -> Tensor:
+def tensor_norms(tensors: list[Tensor]) -> Tensor:
     """The Euclidean norm of each, [n]; scaled first, because squares below 1e-45 and above 1e38 are lost in fp32."""
     largest = torch.stack(torch._foreach_norm(tensors, math.inf)).clamp(min=TINY)
     return torch.stack(torch._foreach_norm(torch._foreach_div(tensors, list(largest.unbind())))) * largest

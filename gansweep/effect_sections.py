@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from gansweep.page import Drawing, Results, Section, arm_labels
 from gansweep.parts import at_least, part
-from gansweep.sections import NO_THRESHOLD, ONE_ARM, counts_nothing, middle_threshold, not_ready, nothing
+from gansweep.sections import (
+    NO_THRESHOLD,
+    ONE_ARM,
+    Pairs,
+    chosen_pairs,
+    counts_nothing,
+    middle_threshold,
+    not_ready,
+    nothing,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,12 +117,13 @@ class SeedVariance:
 class Power:
     """How many cells show a difference of two arms, from the share of cells in which they disagree here.
 
-    `threshold` defaults to the middle one of the study. Before anything is known the share is the largest that
-    unpaired outcomes have.
+    `threshold` defaults to the middle one of the study, `pairs` of arms to all of them. Before anything is known the
+    share is the largest that unpaired outcomes have.
     """
 
     differences: tuple[float, ...] = (0.05, 0.1, 0.2)
     threshold: float | None = None
+    pairs: Pairs = ()
     title: str = "How many cells are enough?"
 
     def __post_init__(self) -> None:
@@ -132,7 +142,7 @@ class Power:
             return nothing(self.title, NO_THRESHOLD)
         if results.trials["arm"].nunique() < 2:
             return nothing(self.title, ONE_ARM)
-        table = power_table(results.trials, plan, threshold, self.differences)
+        table = power_table(results.trials, plan, threshold, self.differences, self.pairs)
         planned = int(table["planned"].iloc[0])
         pairs = table.drop_duplicates(["a", "b"]).to_dict("records")
         drawing = Drawing(
@@ -146,9 +156,13 @@ class Power:
 
 
 def power_table(
-    trials: pd.DataFrame, plan: Mapping[str, Any], threshold: float, differences: tuple[float, ...]
+    trials: pd.DataFrame,
+    plan: Mapping[str, Any],
+    threshold: float,
+    differences: tuple[float, ...],
+    pairs: Pairs = (),
 ) -> pd.DataFrame:
-    """A row per pair of arms and difference.
+    """A row per pair of arms (all, or those of `pairs`) and difference.
 
     Columns a, b (labels), difference, planned, known, discordance, discordance_low, discordance_high, whence,
     detectable (with the planned cells), cells, cells_high (at discordance_high), power (of the planned cells).
@@ -158,7 +172,11 @@ def power_table(
     from gansweep import analysis, power
 
     labels, rows = arm_labels(plan), []
-    for row in analysis.outcome_table(trials, [threshold], plan["score"]).to_dict("records"):
+    table = analysis.outcome_table(trials, [threshold], plan["score"])
+    shown = chosen_pairs(pairs, dict.fromkeys([*table["arm_a"], *table["arm_b"]]))
+    for row in table.to_dict("records"):
+        if (row["arm_a"], row["arm_b"]) not in shown:
+            continue
         known, planned = row["planned"] - row["unknown"], row["planned"]
         share, low, high = power.discordance_of(row["only_a"], row["only_b"], known)
         whence = f", as in the {known:g} that are known"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -18,10 +19,18 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from gansweep.page import trials_of
+
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "dot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+WELL_KNOWN = (  # arms that have the same style in every study
+    ("gan", "dcgan"),
+    ("wgan_gp", "penalty", "wgan_gp_adam"),
+    ("lsgan", "lsgan_011"),
+    ("wgan_clip", "clip", "clip_0.01"),
+)
 INK, GRID = "#767b84", "rgba(128,134,145,0.22)"
 BOTH, NEITHER = "#6f7682", "rgba(128,134,145,0.30)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
@@ -41,6 +50,9 @@ TEMPLATE = go.layout.Template(
 )
 
 Labels = Mapping[str, str]
+
+# `meta` of a trace is the question to a report's list of trials that a click on a point asks, see `page.trials_of`;
+# %{x}, %{y} and %{id} in it stand for the point's own.
 
 
 def plotly_js() -> str:
@@ -66,9 +78,26 @@ def blank(height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
 
 
 def style_of(arms: Sequence[str], arm: str) -> tuple[str, str, str]:
-    """The arm's colour, dash and marker."""
-    i = list(arms).index(arm)
-    return COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
+    """The arm's colour, dash and marker: the same in every figure, and of the well-known arms in every study.
+
+    The first six arms differ in all three; with more, no two of 36 share both colour and dash.
+    """
+    place = _places(tuple(arms))[arm]
+    turn = place + place // len(COLOURS)
+    return COLOURS[place % len(COLOURS)], DASHES[turn % len(DASHES)], MARKERS[turn % len(MARKERS)]
+
+
+@cache
+def _places(arms: tuple[str, ...]) -> dict[str, int]:
+    """The number of each arm's style: reserved for a well-known one, and else the first that is free."""
+    found: dict[str, int] = {}
+    for arm in arms:
+        place = next((i for i, names in enumerate(WELL_KNOWN) if arm in names), None)
+        if place is not None and place not in found.values():
+            found[arm] = place
+    free = [i for i in range(len(arms) + len(WELL_KNOWN)) if i not in found.values()]
+    rest = [arm for arm in arms if arm not in found]
+    return found | dict(zip(rest, free, strict=False))
 
 
 def faint(colour: str, alpha: float) -> str:
@@ -101,7 +130,9 @@ def outcome_bars(
     for column, (_, table) in enumerate(tables, start=1):
         for kind in ("only_a", "both", "only_b", "neither", "unknown"):
             if kind in table and (kind != "unknown" or table[kind].any()):
-                figure.add_bar(**_outcome_trace(table, kind, *kinds[kind]), showlegend=column == 1, row=1, col=column)
+                asked = trials_of(pair=f"{arm_a},{arm_b}", outcome=kind) + "&threshold=%{y}" if column == 1 else None
+                trace = _outcome_trace(table, kind, *kinds[kind])
+                figure.add_bar(**trace, meta=asked, showlegend=column == 1, row=1, col=column)
     figure.update_layout(template=TEMPLATE, height=130 + 24 * len(ours), barmode="stack", bargap=0.18)
     figure.update_layout(uirevision="keep", margin={"t": 84}, legend={"y": 1.09, "traceorder": "normal"})
     figure.update_xaxes(range=[0, 100], ticksuffix="%", fixedrange=True)
@@ -232,6 +263,8 @@ def paired_scatter(
             x=part[arm_a].fillna(low - margin),
             y=part[arm_b].fillna(low - margin),
             mode="markers",
+            ids=part["cell"],
+            meta="cell=%{id}",
             name=f"{name} ({len(part)})",
             marker={**style, "size": [9 + 4 * math.log2(cells) for cells in alike]},
             text=_hover(part.assign(alike=alike), arm_a, arm_b, labels, factors),
@@ -274,6 +307,27 @@ def _hover(part: pd.DataFrame, arm_a: str, arm_b: str, labels: Labels, factors: 
         )
         for row in part.to_dict("records")
     ]
+
+
+def run_against_run(
+    pairs: pd.DataFrame, arms: Sequence[str], labels: Labels, score_label: str, names: tuple[str, str]
+) -> go.Figure:
+    """The score of each trial in two runs of a study, a colour per arm; columns arm, cell_a, score_a, score_b."""
+    figure = blank(480, x=f"{score_label}, {names[0]}", y=f"{score_label}, {names[1]}")
+    ends = [float(pairs[["score_a", "score_b"]].min().min()), float(pairs[["score_a", "score_b"]].max().max())]
+    figure.add_shape(type="line", x0=ends[0], y0=ends[0], x1=ends[1], y1=ends[1], line={"color": INK, "dash": "dash"})
+    for arm, group in pairs.groupby("arm", sort=False):
+        colour, _, marker = style_of(arms, str(arm))
+        figure.add_scatter(
+            x=group["score_a"],
+            y=group["score_b"],
+            mode="markers",
+            name=labels[str(arm)],
+            marker={"color": colour, "symbol": marker, "size": 9, "opacity": 0.8},
+            text=group["cell_a"],
+            hovertemplate="%{text}: %{x:.4g}, %{y:.4g}<extra>%{fullData.name}</extra>",
+        )
+    return figure
 
 
 def factor_dots(effects: pd.DataFrame, arms: Sequence[str], labels: Labels) -> go.Figure:

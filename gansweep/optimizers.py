@@ -54,7 +54,7 @@ class _Optimizer:
         weights = [p for p in network.parameters() if p.ndim > 1]
         others = [p for p in network.parameters() if p.ndim <= 1]
         groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-        return [group for group in groups if group["params"]]
+        return [group for group in groups if group["params"]] or groups[:1]  # a fixed generator has no weights
 
     def adjust(self, optimizer: torch.optim.Optimizer, step: int, steps: int) -> None:
         """Set what is scheduled for generator iteration number `step` (from 0) of `steps`; call before the update."""

@@ -3,6 +3,7 @@ import."""
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +35,10 @@ class Results(Protocol):
     def samples(self) -> Callable[[str], bytes | None]:
         """Trial id to the PNG of its last sample grid."""
 
+    @property
+    def portraits(self) -> Callable[[str, str], Mapping[str, Any]]:
+        """Trial id and portrait to its arrays, see `records.Results`."""
+
 
 @part
 class Drawing:
@@ -45,11 +50,16 @@ class Drawing:
 
 @part
 class Table:
-    """A table as shown (text, the first column names the row) and its numbers, which may be downloaded."""
+    """A table as shown (text, the first column names the row) and its numbers, which may be downloaded.
+
+    `trials` are (row, column, question) for the cells whose number can be opened as the trials behind it; the column ""
+    stands for every cell of the row that has no question of its own. See `trials_of`.
+    """
 
     shown: pd.DataFrame
     caption: str
     numbers: pd.DataFrame
+    trials: tuple[tuple[int, str, str], ...] = ()
 
 
 @part
@@ -69,6 +79,21 @@ class Section:
     figures: tuple[Drawing, ...] = ()
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
+
+
+def trials_of(**asked: Any) -> str:
+    """A question to a report's list of trials: every name must hold, of several values of one name any.
+
+    Names: a column of the list (see `trial_list`) or a factor; `above` and `notabove`, a threshold of the final score;
+    `outcome` (only_a, only_b, both, neither, unknown) with `pair` (two arms) and `threshold`. None leaves a name out.
+    """
+    told = [(name, one) for name, value in asked.items() for one in (value if isinstance(value, tuple) else (value,))]
+    return urllib.parse.urlencode([(name, in_list(value)) for name, value in told if value is not None])
+
+
+def in_list(value: Any) -> str:
+    """A value as the list of trials writes it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def arm_labels(plan: Mapping[str, Any]) -> dict[str, str]:

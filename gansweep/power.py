@@ -59,6 +59,11 @@ def _rejected(discordant: Any, share: float, alpha: float) -> Floats:
 @cache
 def _most_heads(num: int, alpha: float) -> Any:
     """For 0, 1, ..., num - 1 coins the most heads with a tail of at most alpha / 2; -1 where none has it."""
+    return _most_heads_up_to(1 << (num - 1).bit_length(), alpha)[:num]  # one long table serves all shorter ones
+
+
+@cache
+def _most_heads_up_to(num: int, alpha: float) -> Any:
     coins = np.arange(num)
     most = stats.binom.ppf(alpha / 2, coins, 0.5)
     return np.where(stats.binom.cdf(most, coins, 0.5) <= alpha / 2, most, most - 1).astype(int)

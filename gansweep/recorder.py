@@ -1,9 +1,9 @@
 """Writes a study's trials to MLflow, from one thread; `records` reads them back and says what each column is.
 
 A trial's folder holds everything before the recorder hears of it: the reports in `history.jsonl`, the last sample grid
-in `samples.png`, the end in `outcome.json`. So the recorder is told only that there is news of a trial, and reads on in
-its folder where it left off. While the tracking store is away the news waits there, for the whole sweep if need be, and
-what is not recorded when the sweep ends the next launch records.
+in `samples.png`, portraits in `portrait-NAME.npz`, the end in `outcome.json`. So the recorder is told only that there
+is news of a trial, and reads on in its folder where it left off. While the tracking store is away the news waits there,
+for the whole sweep if need be, and what is not recorded when the sweep ends the next launch records.
 
 Nothing is doubled: a report that the store holds already (same key, step, time and value) it ignores, and a run whose
 creation was not answered is looked for by its trial's id before it is created again.
@@ -55,7 +55,7 @@ class _Trial:
     begun: bool = False  # whether the parameters are recorded
     recorded_bytes: int = 0  # of the history
     times: Mapping[int, int] = field(default_factory=dict)  # of reports that the store holds from before, by their step
-    samples: tuple[int, int] | None = None  # time and size of the sample grid that is recorded
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)  # time and size of the files that are recorded
 
     @property
     def id(self) -> str:
@@ -162,7 +162,7 @@ class _StudyRun:
             trial.times = {one.step: one.timestamp for one in self.client.get_metric_history(run, "images_seen")}
         if resumed and end is None:
             self.client.update_run(run, status="RUNNING")
-        self._write_samples(trial, run)
+        self._write_files(trial, run)
         more = True
         while more:
             rows, size, more = _rows(trial.folder / "history.jsonl", trial.recorded_bytes)
@@ -205,13 +205,14 @@ class _StudyRun:
         )
         return str(run.info.run_id)
 
-    def _write_samples(self, trial: _Trial, run: str) -> None:
-        file = trial.folder / "samples.png"
-        if file.exists():
-            found = file.stat()
-            if (found.st_mtime_ns, found.st_size) != trial.samples:
-                self.client.log_artifact(run, str(file))
-                trial.samples = (found.st_mtime_ns, found.st_size)
+    def _write_files(self, trial: _Trial, run: str) -> None:
+        """The sample grid and the portraits, where they are new; one that is there already is replaced."""
+        for file in (trial.folder / "samples.png", *sorted(trial.folder.glob("portrait-*.npz"))):
+            if file.exists():
+                found = file.stat()
+                if (found.st_mtime_ns, found.st_size) != trial.files.get(file.name):
+                    self.client.log_artifact(run, str(file))
+                    trial.files[file.name] = (found.st_mtime_ns, found.st_size)
 
     def _facts(self, end: Mapping[str, Any]) -> list[Any]:
         """The course of the scores, as metrics of the last step."""

@@ -24,22 +24,25 @@ trial, step, images_seen, seconds, loss_discriminator, loss_generator, penalty, 
 gradient_norm_discriminator, weight_change_generator, weight_change_discriminator, output_real, output_fake, and where
 evaluated sample_diversity, lipschitz_mean, lipschitz_max and the columns of the study's metrics; then whatever else is
 recorded, by name: gradient_slope_generator and _discriminator, clipped_share and wasserstein (see `diagnostics`),
-discriminator_confidence (`Objective.indifferent_loss`), what the objective records (`Objective.traces`,
-loss_supervised), and with `Study.traces = "layers"` gradient_norm_ROLE/LAYER. Absent values are NaN.
+discriminator_confidence (`Objective.indifferent_loss`), the numbers of the study's `portraits`, what the objective
+records (`Objective.traces`, loss_supervised), and with `Study.traces = "layers"` gradient_norm_ROLE/LAYER. Absent
+values are NaN.
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import json
 import tempfile
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gansweep.tracking import address, check_reachable, connect, engine
@@ -89,14 +92,27 @@ STEP_COLUMNS = [
 ]
 
 
+Arrays = dict[str, np.ndarray]
+
+
+def no_portraits(trial: str, name: str) -> Arrays:
+    """None were taken."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Results:
-    """One run of a study: the design card, the two frames, and the last sample grid (PNG) of a trial."""
+    """One run of a study: the design card, the two frames, and of a trial the last sample grid (PNG) and its portraits.
+
+    `portraits(trial, name)` are the arrays of one portrait by their names, each with a first axis of frames, whose
+    steps are in `step` (see `gansweep.portraits`); none where it was not taken.
+    """
 
     plan: dict[str, Any]
     trials: pd.DataFrame
     steps: pd.DataFrame
     samples: Callable[[str], bytes | None]
+    portraits: Callable[[str, str], Arrays] = no_portraits
 
 
 def score_columns(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -138,21 +154,54 @@ def read(uri: str, run: str) -> Results:
     parents = _named(store.parents())
     if run not in parents:
         raise misspelt("recorded run", run, parents or ["(nothing is recorded here yet)"])
-    plan = json.loads(store.artifact(parents[run], "plan.json") or b"{}")
+    plan, tags = read_plan(store, run, parents[run]), store.child_tags(parents[run])
+    trials = trials_of(plan, tags)
+    steps = in_order(steps_of(plan, store.metrics(parents[run]), trials), trials)
+    return Results(plan, trials, steps, samples_of(store, trials), portraits_of(store, trials))
+
+
+def design_card(store: Source, parent: str) -> dict[str, Any]:
+    """What is recorded of a run's design; nothing, if that file is gone."""
+    return dict(json.loads(store.artifact(parent, "plan.json") or b"{}"))
+
+
+def read_plan(store: Source, run: str, parent: str) -> dict[str, Any]:
+    """The design card of a run; one of an older gansweep is a `ValueError`."""
+    plan = design_card(store, parent)
     if "protocols" not in plan:
         raise ValueError(f"run {run!r} was recorded by an older gansweep, which this one does not read: launch it anew")
-    tags = store.child_tags(parents[run])
-    plan["trials"] = _asked(plan["trials"], tags.values())
-    planned = {trial["trial"] for trial in plan["trials"]}
-    tags = {run_id: one for run_id, one in tags.items() if one["gansweep.trial_id"] in planned}
-    ids = {run_id: one["gansweep.trial_id"] for run_id, one in tags.items()}
-    trials = _trials(plan, {one["gansweep.trial_id"]: (run_id, one) for run_id, one in tags.items()})
-    run_ids = {trial: run_id for run_id, trial in ids.items()}
+    return plan
 
-    def samples(trial: str) -> bytes | None:
-        return store.artifact(run_ids[trial], "samples.png") if trial in run_ids else None
 
-    return Results(plan, trials, _steps(plan, store.metrics(parents[run]), ids, trials), samples)
+def samples_of(store: Source, trials: pd.DataFrame) -> Callable[[str], bytes | None]:
+    """Trial id to its last sample grid."""
+    run_ids = trials.dropna(subset="run_id").set_index("trial")["run_id"].to_dict()
+    return lambda trial: store.artifact(run_ids[trial], "samples.png") if trial in run_ids else None
+
+
+def run_page(uri: str, trials: pd.DataFrame) -> str | None:
+    """The address of a trial's run in the tracking server's own pages, with `{run_id}` in it; None without a server."""
+    known = trials["run_id"].dropna()
+    if not uri.startswith(("http://", "https://")) or known.empty:
+        return None
+    from gansweep.tracking import masked
+
+    experiment = connect(uri).get_run(known.iloc[0]).info.experiment_id
+    return f"{masked(uri).rstrip('/')}/#/experiments/{experiment}/runs/{{run_id}}"
+
+
+def portraits_of(store: Source, trials: pd.DataFrame) -> Callable[[str, str], Arrays]:
+    """Trial id and portrait to the portrait's arrays."""
+    run_ids = trials.dropna(subset="run_id").set_index("trial")["run_id"].to_dict()
+
+    def arrays(trial: str, name: str) -> Arrays:
+        content = store.artifact(run_ids[trial], f"portrait-{name}.npz") if trial in run_ids else None
+        if content is None:
+            return {}
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+
+    return arrays
 
 
 def _asked(planned: list[dict[str, Any]], recorded: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
@@ -165,7 +214,10 @@ def _asked(planned: list[dict[str, Any]], recorded: Iterable[Mapping[str, str]])
     return planned
 
 
-def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[str, str]]]) -> pd.DataFrame:
+def trials_of(plan: dict[str, Any], tags: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """The frame `trials` from the tags of each recorded run; what a tuning study asked for goes into the plan."""
+    plan["trials"] = _asked(plan["trials"], tags.values())
+    recorded = {one["gansweep.trial_id"]: (run_id, one) for run_id, one in tags.items()}
     rows = []
     scores = [name for names in score_columns(plan) for name in names]
     protocols = [f"{score['name']}_protocol" for score in plan["scores"]]
@@ -177,10 +229,10 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
             | {"status": "planned", "run_id": None}
         )
         if planned["trial"] in recorded:
-            row["run_id"], tags = recorded[planned["trial"]]
+            row["run_id"], told = recorded[planned["trial"]]
             row["status"] = "running"
-            ended = tags.get("gansweep.status") != "running"
-            row |= json.loads(tags["gansweep.outcome"]) if ended and "gansweep.outcome" in tags else {}
+            ended = told.get("gansweep.status") != "running"
+            row |= json.loads(told["gansweep.outcome"]) if ended and "gansweep.outcome" in told else {}
             for name in ("events", "losses"):
                 row[name] = row[name] if row[name] is None else json.dumps(row[name])
         rows.append(row)
@@ -195,18 +247,23 @@ def _trials(plan: Mapping[str, Any], recorded: Mapping[str, tuple[str, Mapping[s
     return frame
 
 
-def _steps(
-    plan: Mapping[str, Any], metrics: pd.DataFrame, trial_of: Mapping[str, str], trials: pd.DataFrame
-) -> pd.DataFrame:
+def steps_of(plan: Mapping[str, Any], metrics: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The frame `steps`, in no order, from metrics [run_id, key, step, value] of the runs of `trials`."""
     scores, facts = score_columns(plan)
+    trial_of = trials.dropna(subset="run_id").set_index("run_id")["trial"].to_dict()
     metrics = metrics[metrics["run_id"].isin(list(trial_of)) & ~metrics["key"].isin(facts)]
     wide = metrics.pivot_table(index=["run_id", "step"], columns="key", values="value", aggfunc="last").reset_index()
     known = ["run_id", "step", *STEP_COLUMNS, *scores]
     wide = wide.reindex(columns=[*known, *sorted(set(wide.columns) - set(known))])
     wide.insert(0, "trial", wide.pop("run_id").map(trial_of))
+    return wide.astype({"step": int}).rename_axis(columns=None)
+
+
+def in_order(steps: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `steps` in the order of the plan."""
     order = dict(zip(trials["trial"], trials["position"], strict=True))
-    wide = wide.sort_values(["trial", "step"], key=lambda c: c.map(order) if c.name == "trial" else c)
-    return wide.astype({"step": int}).reset_index(drop=True).rename_axis(columns=None)
+    sorted_steps = steps.sort_values(["trial", "step"], key=lambda c: c.map(order) if c.name == "trial" else c)
+    return sorted_steps.reset_index(drop=True)
 
 
 def _last_launched_first(parents: list[tuple[str, dict[str, str], int]]) -> list[tuple[str, dict[str, str], int]]:
@@ -263,22 +320,48 @@ class _Database:
             found.setdefault(trial, {})[run] = ended == "true" and status != "RUNNING"
         return found
 
+    def states(self) -> dict[str, dict[str, int]]:
+        """For the parent run of each run of a study: how many of its trials have each status."""
+        rows = self._query(
+            "SELECT p.value AS parent, s.value AS status, count(*) AS number FROM tags p"
+            " JOIN tags s ON s.run_uuid = p.run_uuid AND s.key = 'gansweep.status'"
+            " JOIN runs r ON r.run_uuid = p.run_uuid AND r.lifecycle_stage = 'active'"
+            " WHERE p.key = 'mlflow.parentRunId' GROUP BY p.value, s.value"
+        )
+        found: dict[str, dict[str, int]] = {}
+        for parent, status, number in rows.itertuples(index=False):
+            found.setdefault(parent, {})[status] = int(number)
+        return found
+
     def num_reports(self, run: str) -> int:
         """How many reports of a trial a run holds."""
         sql = "SELECT count(*) AS number FROM metrics WHERE run_uuid = :run AND key = 'images_seen'"
         return int(self._query(sql, run=run)["number"].iloc[0])
 
-    def child_tags(self, parent: str) -> dict[str, dict[str, str]]:
+    def child_tags(self, parent: str, runs: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+        """The tags of every child run, or of some."""
         sql = "SELECT t.run_uuid, t.key, t.value FROM tags t" + self._CHILDREN.format("t")
-        rows = self._query(sql, parent=parent)
+        rows = self._of_runs(sql + " WHERE TRUE", "t", runs, parent=parent)
         found: dict[str, dict[str, str]] = {}
         for run, key, value in rows.itertuples(index=False):
             found.setdefault(run, {})[key] = value
         return found
 
-    def metrics(self, parent: str) -> pd.DataFrame:
+    def metrics(self, parent: str, runs: Collection[str] | None = None) -> pd.DataFrame:
+        """Every value of every child run, or of some: columns run_id, key, step, value."""
         sql = "SELECT m.run_uuid AS run_id, m.key, m.step, m.value FROM metrics m" + self._CHILDREN.format("m")
-        return self._query(sql + " WHERE m.is_nan = FALSE", parent=parent)
+        return self._of_runs(sql + " WHERE m.is_nan = FALSE", "m", runs, parent=parent)
+
+    def _of_runs(self, sql: str, table: str, runs: Collection[str] | None, **values: Any) -> pd.DataFrame:
+        """The answer to `sql` for these runs of `table`; of many, all are asked for and the rest is left out."""
+        if runs is None:
+            return self._query(sql, **values)
+        if len(runs) <= RUNS_AT_ONCE:
+            named = {f"run{number}": run for number, run in enumerate(runs)}
+            some = ", ".join(f":{name}" for name in named) or "NULL"
+            return self._query(f"{sql} AND {table}.run_uuid IN ({some})", **values, **named)
+        every = self._query(sql, **values)
+        return every[every.iloc[:, 0].isin(list(runs))]
 
     def artifact(self, run: str, name: str) -> bytes | None:
         where = self._query("SELECT artifact_uri FROM runs WHERE run_uuid = :run", run=run)["artifact_uri"].iloc[0]
@@ -322,21 +405,32 @@ class _Server:
             found.setdefault(run.data.tags["gansweep.trial_id"], {})[run.info.run_id] = ended
         return found
 
+    def states(self) -> dict[str, dict[str, int]]:
+        """For the parent run of each run of a study: how many of its trials have each status."""
+        found: dict[str, dict[str, int]] = {}
+        for run in self._search("tags.`gansweep.trial_id` LIKE '%'"):
+            counts = found.setdefault(run.data.tags["mlflow.parentRunId"], {})
+            status = run.data.tags["gansweep.status"]
+            counts[status] = counts.get(status, 0) + 1
+        return found
+
     def num_reports(self, run: str) -> int:
         """How many reports of a trial a run holds."""
         return len(self.client.get_metric_history(run, "images_seen"))
 
-    def child_tags(self, parent: str) -> dict[str, dict[str, str]]:
+    def child_tags(self, parent: str, runs: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+        """The tags of every child run, or of some."""
         found = self._search(f"tags.`mlflow.parentRunId` = '{parent}'")
-        return {run.info.run_id: dict(run.data.tags) for run in found}
+        return {run.info.run_id: dict(run.data.tags) for run in found if runs is None or run.info.run_id in runs}
 
-    def metrics(self, parent: str) -> pd.DataFrame:
-        runs: dict[str, list[str]] = {}
+    def metrics(self, parent: str, runs: Collection[str] | None = None) -> pd.DataFrame:
+        """Every value of every child run, or of some: columns run_id, key, step, value."""
+        having: dict[str, list[str]] = {}
         for run in self._search(f"tags.`mlflow.parentRunId` = '{parent}'"):
-            for key in run.data.metrics:
-                runs.setdefault(key, []).append(run.info.run_id)
+            for key in run.data.metrics if runs is None or run.info.run_id in runs else ():
+                having.setdefault(key, []).append(run.info.run_id)
         asked = [
-            (key, ids[n : n + RUNS_AT_ONCE]) for key, ids in runs.items() for n in range(0, len(ids), RUNS_AT_ONCE)
+            (key, ids[n : n + RUNS_AT_ONCE]) for key, ids in having.items() for n in range(0, len(ids), RUNS_AT_ONCE)
         ]
         with ThreadPoolExecutor(READERS) as pool:
             rows = [row for found in pool.map(lambda one: self._histories(*one), asked) for row in found]
@@ -373,6 +467,9 @@ def _downloaded(name: str, files: Iterable[Any], fetch: Callable[[str, str], str
         return Path(fetch(name, folder)).read_bytes()
 
 
-def source(uri: str) -> _Database | _Server:
+Source = _Database | _Server
+
+
+def source(uri: str) -> Source:
     """The store behind a URI, to read."""
     return _Server(uri) if uri.startswith(("http://", "https://")) else _Database(uri)

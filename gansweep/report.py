@@ -11,10 +11,11 @@ import html
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gansweep.page import Picture, Results, Section, Table, arm_labels
+from gansweep.page import Picture, Results, Section, Table, arm_labels, trials_of
 
 
 def render(results: Results, sections: Sequence[Any]) -> list[Section]:
@@ -22,12 +23,13 @@ def render(results: Results, sections: Sequence[Any]) -> list[Section]:
     return [section.render(results) for section in sections]
 
 
-def write(results: Results, sections: Sequence[Any], path: str | Path) -> Path:
+def write(results: Results, sections: Sequence[Any], path: str | Path, run_page: str | None = None) -> Path:
     """Write one self-contained HTML page to `path` (its folder is made) and return the path.
 
-    `sections` are the parts of `gansweep.sections`. The page appears whole or not at all.
+    `sections` are the parts of `gansweep.sections`; `run_page` is the address of a trial's MLflow run with `{run_id}`
+    in it, where the store is a server. The page appears whole or not at all.
     """
-    return write_whole(path, page(results, sections))
+    return write_whole(path, page(results, sections, run_page))
 
 
 def write_whole(path: str | Path, text: str) -> Path:
@@ -39,15 +41,21 @@ def write_whole(path: str | Path, text: str) -> Path:
     return part_written.replace(target)
 
 
-def page(results: Results, sections: Sequence[Any]) -> str:
-    """The report as one HTML document."""
+def page(results: Results, sections: Sequence[Any], run_page: str | None = None) -> str:
+    """The report as one HTML document, with the list of its trials."""
+    from gansweep import trial_list
+
     head = headline(results)
     cards = {"cards": head["cards"], "cards_title": "How this was made"}
-    return fill("report.html", render(results, sections), head=head, **cards)
+    trials = trial_list.packed(results, run_page) if len(results.trials) else ""
+    return fill("report.html", render(results, sections), trials=trials, head=head, **cards)
 
 
-def fill(template: str, sections: Sequence[Section], **values: Any) -> str:
-    """A page from one of gansweep's templates, with Plotly embedded where a section has a figure."""
+def fill(template: str, sections: Sequence[Section], trials: str = "", **values: Any) -> str:
+    """A page from one of gansweep's templates, with Plotly embedded where a section has a figure.
+
+    `trials` is the packed list of trials that numbers link to; without one there are no such links.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from gansweep import figures
@@ -64,8 +72,11 @@ def fill(template: str, sections: Sequence[Section], **values: Any) -> str:
     environment.filters["csv_uri"] = csv_uri
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["figure_json"] = figures.to_json
+    environment.filters["links"] = lambda table: {(row, column): asked for row, column, asked in table.trials}
     return environment.get_template(template).render(
         sections=sections,
+        trials=trials,
+        page_js=resources.files("gansweep").joinpath("templates", "page.js").read_text(encoding="utf-8"),
         plotly_js=figures.plotly_js() if any(section.figures for section in sections) else "",
         config=figures.config_json(),
         **values,
@@ -82,18 +93,25 @@ def markdown(results: Results, sections: Sequence[Any]) -> str:
     ]
     lines += [f"*After {_cell(head['source'])}*\n", *(f"- {_cell(caveat)}" for caveat in head["caveats"]), ""]
     for title, card in head["cards"].items():
-        lines += [f"## {title}", "", _markdown_table(["field", "value"], list(card.items())), ""]
-    for section in render(results, sections):
+        lines += [f"## {title}", "", markdown_table(["field", "value"], list(card.items())), ""]
+    return "\n".join([*lines, *markdown_sections(render(results, sections))]).rstrip() + "\n"
+
+
+def markdown_sections(sections: Sequence[Section]) -> list[str]:
+    """Rendered sections as lines of Markdown."""
+    lines: list[str] = []
+    for section in sections:
         lines += [f"## {section.title}", "", *(f"{_cell(t)}\n" for t in section.text)]
         lines += [f"*Figure: {_cell(d.caption)}*\n" for d in section.figures]
         for table in section.tables:
             rows = table.shown.astype(str).to_numpy().tolist()
-            lines += [_markdown_table(list(table.shown.columns), rows), "", f"*{_cell(table.caption)}*", ""]
+            lines += [markdown_table(list(table.shown.columns), rows), "", f"*{_cell(table.caption)}*", ""]
         lines += [f"*Picture: {_cell(p.caption)}*\n" for p in section.pictures]
-    return "\n".join(lines).rstrip() + "\n"
+    return lines
 
 
-def _markdown_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table in Markdown, a cell a line of text."""
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
@@ -163,7 +181,21 @@ def count_rows(results: Results) -> list[dict[str, Any]]:
 
     labels = {**arm_labels(results.plan), "all": "all arms"}
     rows = analysis.counts(results.trials).to_dict("records")
-    return [{**row, "arm": labels.get(row["arm"], row["arm"])} for row in rows]
+    asked = {
+        "done": "done",
+        "failed": "failed",
+        "cancelled": "cancelled",
+        "running": "running",
+        "not_started": "planned",
+    }
+    found = []
+    for row in rows:
+        arm = None if row["arm"] == "all" else row["arm"]
+        links = {name: trials_of(arm=arm, status=status) for name, status in asked.items()}
+        found.append(
+            {**row, "arm": labels.get(row["arm"], row["arm"]), "links": {"planned": trials_of(arm=arm), **links}}
+        )
+    return found
 
 
 def counts_sentence(results: Results) -> str:

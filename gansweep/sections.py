@@ -6,11 +6,11 @@ A worker loads study files, so this module imports no pandas and no Plotly until
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels
+from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels, trials_of
 from gansweep.parts import at_least, part
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from gansweep.published import PublishedOutcomes
 
+
+Pairs = tuple[tuple[str, str], ...]
+BLOCKS = {"cell": "cells", "seed": "seeds", "seed of a cell": "seeds of all cells"}  # what is counted, one and many
 
 NOT_ENDED = "Nothing to show yet: no trial has ended."
 NO_THRESHOLD = "Nothing to show: the study declares no threshold above which a trial succeeds."
@@ -51,6 +54,12 @@ def counts_nothing(results: Results) -> str | None:
     return TUNES if results.plan.get("search", {}).get("sequential") else not_ready(results)
 
 
+def chosen_pairs(pairs: Pairs, arms: Iterable[str]) -> list[tuple[str, str]]:
+    """Of all pairs of the arms, in their order, those that are named; all of them if none is, or none of these ran."""
+    every, named = list(combinations(arms, 2)), {frozenset(pair) for pair in pairs}
+    return [pair for pair in every if frozenset(pair) in named] or every
+
+
 def middle_threshold(plan: Mapping[str, Any]) -> float | None:
     """The middle one of the study's thresholds; None if it declares none."""
     declared = sorted(plan["thresholds"])
@@ -62,10 +71,11 @@ class OutcomeTable:
     """Which cells only one arm, both or neither train, at each threshold, beside the paper's table if there
     is one.
 
-    `thresholds` defaults to the study's own.
+    `thresholds` defaults to the study's own, `pairs` of arms to all of them.
     """
 
     thresholds: tuple[float, ...] = ()
+    pairs: Pairs = ()
     published: bool = True
     title: str = "Outcomes"
 
@@ -84,7 +94,9 @@ class OutcomeTable:
         table = analysis.outcome_table(results.trials, thresholds, plan["score"])
         paper = _paper(plan) if self.published else None
         figures, tables = [], []
+        shown = chosen_pairs(self.pairs, dict.fromkeys([*table["arm_a"], *table["arm_b"]]))
         text = [
+            f"What is counted is every {block_of(plan)}: {block_count(results)}. "
             f"A trial succeeds where its final {plan['score_label']} is strictly above the threshold; a diverged trial "
             "fails everywhere; a trial that has not ended, that the machine lost, or that has no score though it did "
             "not diverge, is unknown.",
@@ -92,18 +104,43 @@ class OutcomeTable:
         if analysis.stopped(results.trials).any():
             text.append(wording.STOPPED)
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
+            if (a, b) not in shown:
+                continue
             text.append(wording.finding(pair, labels[a], labels[b]))
             beside = paper if paper and (paper.arm_a, paper.arm_b) == (a, b) else None
             figures.append(_outcome_drawing(pair, labels, beside))
-            tables.append(wording.outcome_text(pair, labels[a], labels[b]))
+            tables.append(wording.outcome_text(pair, labels[a], labels[b], BLOCKS[block_of(plan)]))
             if beside:
-                tables.append(wording.published_text(beside, labels[a], labels[b]))
+                tables.append(wording.side_by_side_text(pair, beside, labels[a], labels[b]))
+        if len(shown) < table.groupby(["arm_a", "arm_b"]).ngroups:
+            middle = sorted(thresholds)[len(thresholds) // 2]
+            tables.append(wording.every_pair_text(table[table["threshold"] == middle], labels))
         if paper:
             text.append(
                 f"The paper's counts ({paper.source}) were made under another protocol ({paper.protocol}), "
                 "with another classifier: compare the pattern, not the numbers."
             )
         return Section(title=self.title, text=tuple(text), figures=tuple(figures), tables=tuple(tables))
+
+
+def block_of(plan: Mapping[str, Any]) -> str:
+    """What an outcome table counts: a cell, or with several seeds each of them."""
+    repeats, cells = plan.get("repeats", 1), plan["draws"]
+    if repeats == 1:
+        return "cell"
+    return "seed" if cells == 1 else "seed of a cell"
+
+
+def block_count(results: Results) -> str:
+    """How many cells and seeds stand behind the counts, and what is taken to be independent."""
+    blocks = results.trials[["cell", "seed"]].drop_duplicates()
+    cells = blocks["cell"].nunique()
+    if cells == len(blocks):
+        return f"there are {len(blocks)}"
+    return (
+        f"there are {len(blocks)}, of {cells} cells; seeds of one cell resemble each other, so intervals and tests, "
+        "which take them for independent, are narrower than they should be"
+    )
 
 
 def _paper(plan: Mapping[str, Any]) -> PublishedOutcomes | None:
@@ -163,8 +200,9 @@ class Survival:
 
 @part
 class PairedScores:
-    """Score of one arm against another, a point per cell."""
+    """Score of one arm against another, a point per cell; of the `pairs` of arms, by default of all."""
 
+    pairs: Pairs = ()
     title: str = "Cell by cell"
 
     def render(self, results: Results) -> Section:
@@ -183,9 +221,9 @@ class PairedScores:
             Drawing(
                 figure=figures.paired_scatter(scores, a, b, list(labels), labels, plan["score_label"], factors),
                 caption=f"Final {plan['score_label']} of {labels[b]} against {labels[a]}, a point per "
-                "cell. On the dashed line they are equal; the grey margin holds runs without a score.",
+                f"{block_of(plan)}. On the dashed line they are equal; the grey margin holds runs without a score.",
             )
-            for a, b in combinations(arms, 2)
+            for a, b in chosen_pairs(self.pairs, arms)
         )
         return Section(title=self.title, figures=drawings)
 
@@ -375,13 +413,27 @@ class OutcomeFlow:
         drawn = figures.outcome_flow(flow, list(labels), labels)
         wide = flow.pivot_table(index=["status", "outcome", "decision"], columns="arm", values="trials", fill_value=0)
         shown = wide.reindex(columns=[a for a in labels if a in wide]).rename(columns=labels).astype(int)
-        table = Table(
-            shown=shown.rename_axis(columns=None).reset_index(),
-            caption="Every planned trial by status, outcome and decision.",
-            numbers=flow,
-        )
+        shown = shown.rename_axis(columns=None).reset_index()
+        links = [
+            (i, labels[arm], trials_of(arm=arm, **_as_listed(row)))
+            for i, row in enumerate(shown.to_dict("records"))
+            for arm in labels
+            if labels[arm] in shown
+        ]
+        caption = "Every planned trial by status, outcome and decision."
+        table = Table(shown=shown, caption=caption, numbers=flow, trials=tuple(links))
         caption = "Number of trials per outcome and arm; hatched trials were stopped by a pruning rule."
         return Section(title=self.title, figures=(Drawing(figure=drawn, caption=caption),), tables=(table,))
+
+
+def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the flow of outcomes as a question to the list of trials."""
+    told: dict[str, Any] = {"status": row["status"], "decision": "" if row["decision"] == "none" else row["decision"]}
+    if row["status"] == "done":
+        told["verdict"] = "" if row["outcome"] == "no verdict" else row["outcome"]
+    if row["status"] == "failed" and "unknown reason" not in row["outcome"]:
+        told["failure"] = row["outcome"].removeprefix("failed: ")
+    return told
 
 
 @part
@@ -399,9 +451,15 @@ class VerdictMatrix:
             return nothing(self.title, NOT_ENDED)
         labels = arm_labels(results.plan)
         counted = verdicts.confusion(judged, by="arm")
-        counted = counted.reindex([arm for arm in labels if arm in counted.index]).rename(index=labels)
-        shown = counted.rename_axis(index="arm", columns=None).reset_index()
-        table = Table(shown=shown, caption="Number of trials by arm and verdict.", numbers=shown)
+        arms = [arm for arm in labels if arm in counted.index]
+        shown = counted.reindex(arms).rename(index=labels).rename_axis(index="arm", columns=None).reset_index()
+        links = [
+            (i, verdict, trials_of(arm=arm, verdict=verdict))
+            for i, arm in enumerate(arms)
+            for verdict in shown.columns[1:]
+        ]
+        caption = "Number of trials by arm and verdict."
+        table = Table(shown=shown, caption=caption, numbers=shown, trials=tuple(links))
         return Section(title=self.title, tables=(table,))
 
 
@@ -431,10 +489,11 @@ class Ranking:
         ]
         shown["rank"] = [f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")]
         caption = "Mean success rate over the thresholds and rank, with 95% intervals from resampled cells."
+        links = tuple((i, "", trials_of(arm=arm)) for i, arm in enumerate(found["arm"]))
         return Section(
             title=self.title,
             figures=(Drawing(figure=figures.ranking_dots(found, list(labels), labels), caption=caption),),
-            tables=(Table(shown=shown, caption=caption, numbers=found),),
+            tables=(Table(shown=shown, caption=caption, numbers=found, trials=links),),
         )
 
 

@@ -19,7 +19,10 @@ import numpy as np
 from gansweep.parts import above, at_least, part
 
 GAP = 1000  # reports between two evaluations, at most: a rule must not search a long run for what is not recorded
-DERIVED = ("sample_diversity", "lipschitz_", "wasserstein", "clipped_share", "gradient_slope_", "weight_change_")
+DERIVED = (
+    *("sample_diversity", "lipschitz_", "wasserstein", "clipped_share", "gradient_slope_", "weight_change_"),
+    *("surface_", "activation_", "weights_", "estimated_"),  # of `portraits`
+)
 GRADIENT_NORMS = ("gradient_norm_generator", "gradient_norm_discriminator")
 
 

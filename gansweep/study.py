@@ -13,7 +13,7 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Preset:
     """A size at which a study runs: changed fields, reduced spaces, number of draws, metrics, rules and search.
 
     `description` is one sentence that the report prints; `space` replaces entries of the study's space, it adds none;
-    `arms` changes further fields of the arms it names, beside what they set.
+    `arms` changes further fields of the arms it names, beside what they set. A field that an arm sets is no field for
+    `overrides`, unless `arms` gives it anew to every arm that sets it.
     """
 
     description: str
@@ -96,6 +97,7 @@ class Study:
     `traces` is "summary", or "layers" to record the gradient norm of every weight tensor at every report, too.
     `audit_fraction` of the trials that a rule would prune on evidence run to the end, to measure how often the rule is
     wrong and to correct the success rates; with 1 nothing is pruned on evidence.
+    `optional_arms` are arms of the axes that run only where they are asked for (`--arms`); the others are the study.
 
     `search` says how cells are found (see `strategies`). With a design, such as RandomSearch, the study counts and its
     plan is frozen. With a sequential search, such as TPE, it tunes: a cell is a candidate, asked for when a worker is
@@ -105,7 +107,8 @@ class Study:
     no score counts as `failed_scores[metric]`, or, without one, leaves its candidate without a value. `limits` are
     upper bounds on "failures" and "seconds_per_step" that the search learns to keep. `pruner` ends what falls behind.
 
-    `resources` says what a trial of an arm takes where that is not one CPU.
+    `portraits` are arrays that evaluations record beside the numbers, see `gansweep.portraits`; a trial's id and its
+    numbers are the same without them. `resources` says what a trial of an arm takes where that is not one CPU.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Study:
     source: str
     baseline: TrialConfig
     axes: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    optional_arms: tuple[str, ...] = ()
     space: Mapping[str, Space] = dataclasses.field(default_factory=dict)
     draws: int = 1
     repeats: int = 1
@@ -126,6 +130,7 @@ class Study:
     thresholds: tuple[float, ...] = ()
     audit_fraction: float = 0.1
     traces: str = "summary"
+    portraits: tuple[Any, ...] = ()
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict)
     report: tuple[Any, ...] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -145,6 +150,9 @@ class Study:
         if not self.metrics:
             raise ValueError("Study.metrics is empty: a study needs at least one score")
         self._check_scores()
+        names = [portrait.name for portrait in self.portraits]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"Study.portraits has two portraits that are kept as {twice[0]!r}")
         owners = self._owners()
         self._check_arms()
         self._check_search()
@@ -154,14 +162,14 @@ class Study:
         for name, preset in self.presets.items():
             for path in preset.overrides:
                 # an override of a part's field is lost as well where an arm sets the whole part
-                if taken := [whole for whole in owners if f"{path}.".startswith(f"{whole}.")]:
+                taken = [whole for whole in owners if f"{path}.".startswith(f"{whole}.")]
+                if taken and not self._set_anew(path, preset):
                     raise ValueError(
                         f"preset {name!r}: field {path!r} is set by {owners[taken[0]]}; only one may set it"
                     )
-            arms = [arm for axis in self.axes.values() for arm in axis]
             for arm in preset.arms:
-                if arm not in arms:
-                    raise misspelt(f"preset {name!r}: arm", arm, arms)
+                if arm not in self.axis_arms:
+                    raise misspelt(f"preset {name!r}: arm", arm, self.axis_arms)
             for axis in self.axes.values():
                 if 0 < len(named := set(preset.arms) & set(axis)) < len(axis):
                     others = ", ".join(sorted(set(axis) - named))
@@ -178,6 +186,11 @@ class Study:
         for name in self.labels:
             if name not in known:
                 raise misspelt("label", name, known)
+
+    def _set_anew(self, path: str, preset: Preset) -> bool:
+        """Whether only arms set the field, and the preset gives it to each of them anew, so that no value is lost."""
+        setters = [arm for axis in self.axes.values() for arm, changes in axis.items() if path in changes]
+        return bool(setters) and all(path in preset.arms.get(arm, {}) for arm in setters)
 
     def _check_scores(self) -> None:
         """Refuse two metrics with one column, rules on a score that there is not, and thresholds upside down."""
@@ -234,6 +247,12 @@ class Study:
         for name, space in self.space.items():
             if isinstance(space, Either) and " " not in name:
                 raise ValueError(f"space {name!r} is an either(): name it in words, such as 'constraint kind'")
+        for arm in self.optional_arms:
+            if arm not in self.axis_arms:
+                raise misspelt("Study.optional_arms:", arm, self.axis_arms)
+        for axis, arms in self.axes.items():
+            if set(arms) <= set(self.optional_arms):
+                raise ValueError(f"axis {axis!r} has optional arms only: one at least must run when none is asked for")
         first = first_cell(self.space)
         ids: dict[str, str] = {}
         for arm in self.arms:
@@ -326,6 +345,19 @@ class Study:
         return size
 
     @property
+    def axis_arms(self) -> list[str]:
+        """The arms of every axis by name, as `--arms` selects among them."""
+        return [arm for axis in self.axes.values() for arm in axis]
+
+    def in_order(self, arms: Iterable[str]) -> list[str]:
+        """These arms of the axes in the order of their declaration; an unknown one raises with the nearest name."""
+        asked = list(arms)
+        for arm in asked:
+            if arm not in self.axis_arms:
+                raise misspelt(f"study {self.name!r}: arm", arm, self.axis_arms)
+        return [arm for arm in self.axis_arms if arm in asked]
+
+    @property
     def arms(self) -> Arms:
         """Every arm by its name, with the fields it sets; the first is the reference."""
         names = [list(arms) for arms in self.axes.values()]
@@ -354,9 +386,13 @@ class Study:
         draws: int | None = None,
         seed: int | None = None,
         data: str | None = None,
+        arms: tuple[str, ...] | None = None,
         data_is_here: bool = True,
     ) -> Study:
-        """This study at one preset, with the command line's changes; an unknown preset raises with the nearest name."""
+        """This study at one preset, with the command line's changes; an unknown preset raises with the nearest name.
+
+        `arms` are those that run, by default all that are not optional; an axis without any of them keeps its own.
+        """
         from gansweep.data.sources import named
 
         if preset is not None and preset not in self.presets:
@@ -366,13 +402,23 @@ class Study:
         if data is not None:
             size = getattr(baseline.data, "size", None)
             baseline = override(baseline, {"data": named(data, size=size, is_here=data_is_here)})
+        selected = self._selected(arms)
+        left_out = set(self.axis_arms) - {arm for axis in selected.values() for arm in axis}
+        chosen = dataclasses.replace(chosen, arms={a: new for a, new in chosen.arms.items() if a not in left_out})
+        axes = {
+            axis: {arm: {**changes, **chosen.arms.get(arm, {})} for arm, changes in of_axis.items()}
+            for axis, of_axis in selected.items()
+        }
+        combined = set(map("/".join, itertools.product(*axes.values())))
         return dataclasses.replace(
             self,
             baseline=baseline,
-            axes={
-                axis: {arm: {**changes, **chosen.arms.get(arm, {})} for arm, changes in arms.items()}
-                for axis, arms in self.axes.items()
+            axes=axes,
+            optional_arms=(),
+            labels={
+                name: label for name, label in self.labels.items() if name not in left_out | set(self.arms) - combined
             },
+            resources={arm: takes for arm, takes in self.resources.items() if arm in combined},
             space={**self.space, **chosen.space},
             draws=draws or chosen.draws or self.draws,
             repeats=chosen.repeats or self.repeats,
@@ -382,6 +428,16 @@ class Study:
             seed=self.seed if seed is None else seed,
             presets={preset: chosen} if preset is not None else {},
         )
+
+    def _selected(self, arms: tuple[str, ...] | None) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+        """The axes with the arms that run, in the order of their declaration."""
+        asked = self.in_order(arms or ())
+        selected: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        for axis, of_axis in self.axes.items():
+            usual = [arm for arm in of_axis if arm not in self.optional_arms]
+            kept = [arm for arm in of_axis if arm in asked] or usual
+            selected[axis] = {arm: of_axis[arm] for arm in kept}
+        return selected
 
     def resolve(self, factors: Mapping[str, Any], arm: str, seed: int) -> TrialConfig:
         """The trial of one cell (its drawn values and seed) under one arm."""
@@ -541,24 +597,33 @@ class Plan:
 
     def design(self) -> dict[str, Any]:
         """What the design hash covers: everything that was declared, and nothing of how it is shown."""
-        shown = ("labels", "caveats", "report", "presets", "question", "source", "resources")
-        return {key: value for key, value in describe(self.study).items() if key not in shown}
+        shown = ("labels", "caveats", "report", "presets", "question", "source", "resources", "optional_arms")
+        described = {key: value for key, value in describe(self.study).items() if key not in shown}
+        if not self.study.portraits:
+            del described["portraits"]  # a study without any has the design that it had before there were any
+        return described
 
 
 @part
 class Selection:
-    """Which study, at which size: the file, the preset, and what the command line changes of it."""
+    """Which study, at which size: the file, the preset, and what the command line changes of it.
+
+    `arms` are the arms of its axes that run, None for those that the study runs by default.
+    """
 
     file: str
     preset: str | None = None
     draws: int | None = None
     seed: int | None = None
     data: str | None = None
+    arms: tuple[str, ...] | None = None
 
     def study(self, *, data_is_here: bool = True) -> Study:
         """The study as it will run; on a machine that need not have the data's files, `data_is_here` is False."""
         study = load_study(self.file)
-        return study.at(self.preset, draws=self.draws, seed=self.seed, data=self.data, data_is_here=data_is_here)
+        return study.at(
+            self.preset, draws=self.draws, seed=self.seed, data=self.data, arms=self.arms, data_is_here=data_is_here
+        )
 
     def absolute(self) -> Selection:
         """The same selection with absolute paths, for a process in another folder."""
@@ -569,8 +634,9 @@ class Selection:
     def run_name(self, study: Study) -> str:
         """The name of this run of the study: the same selection goes on with the same run."""
         changes = [f"{key}{value}" for key in ("draws", "seed", "data") if (value := getattr(self, key)) is not None]
+        arms = ["arms", *study.in_order(self.arms)] if self.arms is not None else []
         return "-".join(
-            re.sub(r"[^A-Za-z0-9_]+", "_", str(name)) for name in (study.name, self.preset, *changes) if name
+            re.sub(r"[^A-Za-z0-9_]+", "_", str(name)) for name in (study.name, self.preset, *changes, *arms) if name
         )
 
 

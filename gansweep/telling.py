@@ -155,13 +155,14 @@ def page(results: Results, story: Story, uri: str) -> str:
     """The story as one HTML document."""
     from gansweep import report
 
-    sections = [section for section in _sections(results, story, uri) if section.text or section.tables]
+    told = [section for section in sections(results, story, uri) if section.text or section.tables]
     states = [state for name in ("status", "failure", "verdict", "decision") if (state := story.trial[name])]
-    cards = {"cards": _cards(story), "cards_title": "Protocol and record"}
-    return report.fill("story.html", sections, story=story, states=states, **cards)
+    cards: dict[str, Any] = {"cards": _cards(story), "cards_title": "Protocol and record"}
+    return report.fill("story.html", told, story=story, states=states, **cards)
 
 
-def _sections(results: Results, story: Story, uri: str) -> list[Section]:
+def sections(results: Results, story: Story, uri: str) -> list[Section]:
+    """The story under its headings; one without a text or a table has nothing to say."""
     return [
         _happened(story),
         _curves(story),

@@ -197,12 +197,22 @@ class Samples(NamedTuple):
 
 
 @torch.inference_mode()
-def sample(config: TrialConfig, state: TrainState, num: int, device: torch.device, batch_size: int = 250) -> Samples:
+def sample(
+    config: TrialConfig,
+    state: TrainState,
+    num: int,
+    device: torch.device,
+    batch_size: int = 250,
+    data: TrainingSet | None = None,
+) -> Samples:
     """`num` samples from the generator (its average, where one is kept) in evaluation mode.
 
     z depends on the cell's seed and the batch number only, so that every evaluation of every arm uses the same. A
-    conditional generator is asked for the classes in turn.
+    conditional generator is asked for the classes in turn. One that is not trained needs the real examples of `data`.
     """
+    if not config.generator.trained:
+        assert data is not None, "a generator that is not trained is a function of real examples"
+        return Samples(_fixed(config, data, num, device, batch_size), None)
     labels = torch.arange(num, device=device) % state.num_classes if config.generator.conditional else None
     samples: list[Tensor] = []
     with evaluating(state.ema if state.ema is not None else state.generator) as network:
@@ -212,6 +222,17 @@ def sample(config: TrialConfig, state: TrainState, num: int, device: torch.devic
             given = (z,) if labels is None else (z, labels[start : start + batch_size])
             samples += in_pieces(network, *given, size=batch_size)
     return Samples(torch.cat(samples), labels)
+
+
+def _fixed(config: TrialConfig, data: TrainingSet, num: int, device: torch.device, batch_size: int) -> Tensor:
+    """`num` examples of a generator that is not trained, beside real examples of a stream of their own."""
+    size = min(batch_size, data.num_rows or batch_size)
+    real = Batches(data, size, config.seed, device, purpose="evaluation")
+    drawn = [
+        config.generator.draw(real[number].x, stream(device, config.seed, "latent", "evaluation", number))
+        for number in range(math.ceil(num / size))
+    ]
+    return torch.cat(drawn)[:num]
 
 
 def evaluator(config: TrialConfig, state: TrainState) -> Callable[[Tensor], Output]:
@@ -440,7 +461,11 @@ def train(
         with _own_dropout(config, device, "discriminator", position):
             with half, torch.no_grad():
                 # for the classes of the real batch, so that a point between the two belongs to one class
-                z, asked = ask(num, "discriminator", position, batch.labels)
+                if config.generator.trained:
+                    z, asked = ask(num, "discriminator", position, batch.labels)
+                else:
+                    z = config.generator.draw(batch.x, stream(device, seed, "latent", "discriminator", position))
+                    asked = None
                 made = [make(part.cut(z), part.cut(asked)) for part in parts(num, generator)]
                 fake = made[0] if len(made) == 1 else torch.cat(made)
             drawn = stream(device, seed, "penalty", position)
@@ -511,10 +536,12 @@ def train(
             fake, of_generator = generator_gradients(Output())
             generator_step()
         for _ in range(config.num_critic_steps(state.step)):
-            real, _, of_discriminator = discriminator_gradients()
+            real, fake_said, of_discriminator = discriminator_gradients()
             if not simultaneous:
                 discriminator_step()
-        if config.update_order != "generator_first":
+        if not config.generator.trained:
+            fake, of_generator = fake_said, {}
+        elif config.update_order != "generator_first":
             fake, of_generator = generator_gradients(real)
             if simultaneous:
                 discriminator_step()

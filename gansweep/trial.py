@@ -124,11 +124,25 @@ class TrialConfig:
                 raise ValueError(
                     f"TrialConfig.{name} = {value!r} must be a part with `{ability}`, such as those in gansweep"
                 )
+        if not self.generator.trained:
+            self._check_fixed()
         if self.discriminator.conditional and not self.generator.conditional:
             raise ValueError("the discriminator sees labels that the generator does not: set generator.condition too")
         self.loss.check(self)
         if self.constraint is not None:
             self.constraint.check(self)
+
+    def _check_fixed(self) -> None:
+        """Refuse what has no meaning where the generator is not trained."""
+        plain = TrialConfig.__dataclass_fields__
+        for name in ("update_order", "generator_batch_factor", "ema_decay"):
+            if getattr(self, name) != plain[name].default:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} has no meaning for {type(self.generator).__name__}, which is "
+                    f"not trained: leave it at {plain[name].default!r}"
+                )
+        if self.latent.total != self.latent.size:
+            raise ValueError(f"{type(self.generator).__name__} makes examples without codes: set latent = Latent()")
 
     @property
     def uses_labels(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gansweep.page import Table
+from gansweep.page import Table, trials_of
 from gansweep.published import PublishedOutcomes
 
 COLUMNS = {  # of `steps`, where the name alone does not say it
@@ -82,8 +82,8 @@ def finding(pair: pd.DataFrame, a: str, b: str) -> str:
     )
 
 
-def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
-    """One pair of `analysis.outcome_table` with arms called a and b."""
+def outcome_text(pair: pd.DataFrame, a: str, b: str, blocks: str = "cells") -> Table:
+    """One pair of `analysis.outcome_table` with arms called a and b; `blocks` says what is counted."""
 
     def succeeds(row: Any, arm: str) -> str:
         told = with_interval(row[f"rate_{arm}"], row[f"rate_{arm}_low"], row[f"rate_{arm}_high"])
@@ -110,8 +110,15 @@ def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
         }
         for row in pair.to_dict("records")
     ]
+    links = []
+    for i, row in enumerate(pair.to_dict("records")):
+        whom, limit = (row["arm_a"], row["arm_b"]), row["threshold"]
+        columns = {"only_a": f"only {a}", "only_b": f"only {b}", "both": "both", "neither": "neither"}
+        for outcome, column in {**columns, "unknown": "unknown"}.items():
+            links.append((i, column, trials_of(pair=",".join(whom), outcome=outcome, threshold=limit)))
+        links += [(i, name, trials_of(arm=arm, above=limit)) for name, arm in zip((a, b), whom, strict=True)]
     caption = (
-        f"Outcomes of {a} and {b}: numbers of cells, then the success rate of each. "
+        f"Outcomes of {a} and {b}: numbers of {blocks}, then the success rate of each. "
         f"(Intervals) are 95%: Wilson's, and Newcombe's for the paired difference, {b} minus {a}"
     )
     if estimated:
@@ -123,7 +130,7 @@ def outcome_text(pair: pd.DataFrame, a: str, b: str) -> Table:
         )
     else:
         caption += ". [Bounds] hold whatever the unknown trials would have done. p is McNemar's exact test."
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair)
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=pair, trials=tuple(links))
 
 
 def saved(audit: pd.DataFrame) -> str:
@@ -158,7 +165,13 @@ def audit_text(audit: pd.DataFrame, threshold: float | None) -> Table:
             "the outcome changed where the final score lies on another side of any reported threshold than the score "
             "at which the rule would have stopped the trial (95% Wilson intervals)"
         )
-    return Table(shown=pd.DataFrame(rows), caption=f"{caption}.", numbers=audit)
+    links = []
+    for i, row in enumerate(rows):
+        rule = str(row["rule"]).removesuffix(" (settled)")
+        named = None if rule == "all rules" else rule
+        links.append((i, "stopped", trials_of(decision="pruned", decision_rule=named)))
+        links.append((i, "audited", trials_of(decision="audited", decision_rule=named)))
+    return Table(shown=pd.DataFrame(rows), caption=f"{caption}.", numbers=audit, trials=tuple(links))
 
 
 def corrected_text(rates: pd.DataFrame, labels: Mapping[str, str]) -> Table:
@@ -174,17 +187,64 @@ def corrected_text(rates: pd.DataFrame, labels: Mapping[str, str]) -> Table:
             told[f"{name}, corrected"] = with_interval(row["rate"], row["rate_low"], row["rate_high"])
         rows.append(told)
     caption = "Success rates, raw and corrected by the audit, with 95% intervals, of every arm with stopped trials."
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates)
+    links = []
+    for i in range(len(rows)):
+        for arm in of_arms["arm"].unique():
+            links.append((i, f"{labels[arm]}, audited and passed", trials_of(arm=arm, decision="audited")))
+            links.append((i, f"{labels[arm]}, raw", trials_of(arm=arm, state="stopped")))
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates, trials=tuple(links))
 
 
-def published_text(paper: PublishedOutcomes, a: str, b: str) -> Table:
-    """A published outcome table with arms called a and b, its counts as printed."""
-    numbers = paper.frame()
-    names = {"threshold": "score above", "only_a": f"only {a}", "only_b": f"only {b}"}
-    derived = {"success_a": f"{a} (derived)", "success_b": f"{b} (derived)"}
-    shown = numbers.rename(columns={**names, **derived}).drop(columns="planned")
-    shown["score above"] = shown["score above"].map("{:g}".format)
-    return Table(shown=shown, caption=f"{paper.title}: {paper.source}; {paper.cells} cells.", numbers=numbers)
+def every_pair_text(table: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    """A row per pair of arms of `analysis.outcome_table` at one threshold."""
+    rows = [
+        {
+            "arms": f"{labels[row['arm_b']]} minus {labels[row['arm_a']]}",
+            "only the first": count(row["only_b"]),
+            "only the second": count(row["only_a"]),
+            "difference": with_interval(row["difference"], row["difference_low"], row["difference_high"]),
+            "p": p_value(row["p_value"]),
+        }
+        for row in table.to_dict("records")
+    ]
+    caption = (
+        f"Every pair of arms, successes above {table['threshold'].iloc[0]:g}: paired differences with 95% intervals, "
+        "and p of McNemar's exact test, not corrected for the number of pairs."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=table)
+
+
+def side_by_side_text(pair: pd.DataFrame, paper: PublishedOutcomes, a: str, b: str) -> Table:
+    """Our outcomes of two arms beside a published table of the same two, threshold by threshold, as counts and shares.
+
+    `pair` are the rows of `analysis.outcome_table` of that pair; a threshold that only one of the two has is left open.
+    """
+    ours = pair.set_index("threshold")
+    theirs = paper.frame().set_index("threshold")
+    names = {"only_a": f"only {a}", "only_b": f"only {b}", "both": "both", "neither": "neither"}
+    rows, links = [], []
+    for i, threshold in enumerate(sorted({*ours.index, *theirs.index})):
+        told: dict[str, Any] = {"score above": f"{threshold:g}"}
+        for outcome, name in names.items():
+            told[f"{name}: ours"] = _of(ours, threshold, outcome)
+            told[f"{name}: paper"] = _of(theirs, threshold, outcome)
+            question = trials_of(pair=f"{paper.arm_a},{paper.arm_b}", outcome=outcome, threshold=threshold)
+            links += [(i, f"{name}: ours", question)] if threshold in ours.index else []
+        rows.append(told)
+    caption = (
+        f"Ours beside {paper.title}, of {paper.cells} cells ({paper.source}): counts, and shares of all planned cells. "
+        f"The paper's were made under another protocol ({paper.protocol})."
+    )
+    derived = paper.frame().add_prefix("paper_").rename(columns={"paper_threshold": "threshold"})
+    numbers = pair.merge(derived, on="threshold", how="outer")
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=numbers, trials=tuple(links))
+
+
+def _of(table: pd.DataFrame, threshold: float, outcome: str) -> str:
+    if threshold not in table.index:
+        return "—"
+    row = table.loc[threshold]
+    return f"{count(row[outcome])} ({percent(row[outcome] / row['planned'])})"
 
 
 def effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
@@ -196,7 +256,10 @@ def effects_text(effects: pd.DataFrame, labels: Mapping[str, str]) -> Table:
         first = group.iloc[0]
         rows.append((label, labels[arm], told, p_value(first["p_value"]), p_value(first["p_holm"])))
     shown = pd.DataFrame(rows, columns=["factor", "arm", "failures by level", "p", "p (Holm)"])
-    return Table(shown=shown, caption="Failures at each level, and whether they depend on it.", numbers=effects)
+    caption = "Failures at each level, and whether they depend on it."
+    arms = [arm for (_, arm), _ in effects.groupby(["label", "arm"], sort=False)]
+    links = [(i, "failures by level", trials_of(arm=arm)) for i, arm in enumerate(arms)]
+    return Table(shown=shown, caption=caption, numbers=effects, trials=tuple(links))
 
 
 def courses_text(courses: pd.DataFrame, labels: Mapping[str, str], score: str) -> Table:
@@ -209,7 +272,8 @@ def courses_text(courses: pd.DataFrame, labels: Mapping[str, str], score: str) -
             told[row["fact"]] = "—" if value != value else f"{value:.3g} ({low:.3g} to {high:.3g})"
         rows.append(told)
     caption = f"The course of the {score}: medians over the runs that ended with one (quartiles)."
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=courses)
+    links = [(i, "", trials_of(arm=arm, state="scored")) for i, arm in enumerate(courses["arm"].unique())]
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=courses, trials=tuple(links))
 
 
 def reached_text(reached: pd.DataFrame, labels: Mapping[str, str], score: str) -> Table:
@@ -222,7 +286,9 @@ def reached_text(reached: pd.DataFrame, labels: Mapping[str, str], score: str) -
             told[labels[row["arm"]]] = f"{row['reached']} of {row['ended']}{by}"
         rows.append(told)
     caption = f"How many ended runs had a {score} above each threshold at any evaluation, and how soon."
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=reached)
+    every = range(len(rows))
+    links = [(i, labels[arm], trials_of(arm=arm, status="done")) for i in every for arm in reached["arm"].unique()]
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=reached, trials=tuple(links))
 
 
 def interaction_finding(pairs: pd.DataFrame, labels: Mapping[str, str]) -> str:

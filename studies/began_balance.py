@@ -26,6 +26,7 @@ from gansweep import (
     Preset,
     SampleGrids,
     ScoreCurves,
+    SeedVariance,
     StepDecay,
     Study,
     Traces,
@@ -95,6 +96,7 @@ study = Study(
     },
     report=(
         Traces(columns=("energy_ratio", "balance", "convergence")),
+        SeedVariance(),
         ScoreCurves(),
         SampleGrids(per_arm=2),
         OutcomeFlow(),

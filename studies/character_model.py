@@ -13,7 +13,7 @@ found   laptop, generated sentences, two seeds: the divergence of 4-grams falls 
 """
 
 from gansweep import (
-    Adam,
+    WGAN_GP_HALF,
     CharCNNDiscriminator,
     CharCNNGenerator,
     Confounders,
@@ -37,16 +37,12 @@ baseline = TrialConfig(
     data=TextFile(path="data/sentences.txt"),
     generator=CharCNNGenerator(),
     discriminator=CharCNNDiscriminator(),
-    loss=Wasserstein(),
-    constraint=GradientPenalty(weight=10.0),
-    generator_optimizer=Adam(lr=1e-4, beta1=0.5, beta2=0.9),
-    discriminator_optimizer=Adam(lr=1e-4, beta1=0.5, beta2=0.9),
     latent=Latent(size=128),
-    n_critic=10,
     batch_size=64,
     steps=200_000,
     report_every=100,
     evaluate_every=1_000,
+    **{**WGAN_GP_HALF, "n_critic": 10},
 )
 
 study = Study(

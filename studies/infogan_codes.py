@@ -30,6 +30,7 @@ from gansweep import (
     Preset,
     SampleGrids,
     ScoreCurves,
+    SeedVariance,
     Study,
     Traces,
     TrainedClassifier,
@@ -96,6 +97,7 @@ study = Study(
     },
     report=(
         PairedScores(),
+        SeedVariance(),
         Traces(columns=("mutual_information",)),
         ScoreCurves(),
         SampleGrids(per_arm=3),

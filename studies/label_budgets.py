@@ -31,6 +31,7 @@ from gansweep import (
     Preset,
     SampleGrids,
     ScoreCurves,
+    SeedVariance,
     Study,
     Supervised,
     TrialConfig,
@@ -115,7 +116,7 @@ study = Study(
             "the number of iterations are free choices: a DCGAN at 28x28 under DCGAN's Adam."
         ),
     },
-    report=(PairedScores(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
+    report=(PairedScores(), SeedVariance(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
     labels={
         "supervised": "Supervised",
         "catgan": "CatGAN",

@@ -15,41 +15,27 @@ found   laptop, digits, three seeds, share of images that show the class asked f
 from gansweep import (
     ACGAN,
     CIFAR10,
-    Adam,
+    STANDARD_GAN,
+    WGAN_GP,
     Confounders,
     DCGANDiscriminator,
     DCGANGenerator,
     Digits,
     Diverged,
-    GradientPenalty,
     InceptionScore,
     Latent,
     LeastSquares,
-    NonSaturating,
     OutcomeFlow,
     PairedScores,
     Preset,
     RequestedLabelAccuracy,
     SampleGrids,
     ScoreCurves,
+    SeedVariance,
     Study,
     TrainedClassifier,
     TrialConfig,
     Wasserstein,
-)
-
-dcgan_training = dict(  # noqa: C408
-    constraint=None,
-    n_critic=1,
-    generator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
-    discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.999),
-)
-
-wgan_gp_training = dict(  # noqa: C408
-    constraint=GradientPenalty(weight=10.0),
-    n_critic=5,
-    generator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
-    discriminator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
 )
 
 # a thousand iterations at the published rates would show little; the ratio between the arms stays
@@ -64,13 +50,12 @@ baseline = TrialConfig(
     data=CIFAR10(size=32),
     generator=DCGANGenerator(stages=3, width=64, condition="input"),
     discriminator=DCGANDiscriminator(stages=3, width=64),
-    loss=ACGAN(),
     latent=Latent(size=100),
     batch_size=100,
     steps=50_000,
     report_every=100,
     evaluate_every=2_500,
-    **dcgan_training,
+    **{**STANDARD_GAN, "loss": ACGAN()},
 )
 
 study = Study(
@@ -83,25 +68,24 @@ study = Study(
     axes={
         "objective": {
             "acgan": {
-                **dcgan_training,
+                **STANDARD_GAN,
                 "loss": ACGAN(),
                 "discriminator.condition": "none",
                 "discriminator.norm": "batch",
             },
             "cgan": {
-                **dcgan_training,
-                "loss": NonSaturating(),
+                **STANDARD_GAN,
                 "discriminator.condition": "input",
                 "discriminator.norm": "batch",
             },
             "lsgan": {
-                **dcgan_training,
+                **STANDARD_GAN,
                 "loss": LeastSquares(),
                 "discriminator.condition": "input",
                 "discriminator.norm": "batch",
             },
             "wgan_gp": {
-                **wgan_gp_training,
+                **WGAN_GP,
                 "loss": ACGAN(adversarial=Wasserstein(), generator_weight=0.1, classify_fakes=False),
                 "discriminator.condition": "none",
                 "discriminator.norm": "layer",
@@ -156,7 +140,7 @@ study = Study(
             "class, for all arms; the networks are a free choice, so that all arms can have the same.",
         ),
     },
-    report=(PairedScores(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
+    report=(PairedScores(), SeedVariance(), ScoreCurves(), SampleGrids(per_arm=3), OutcomeFlow(), Confounders()),
     labels={"acgan": "AC-GAN", "cgan": "CGAN", "lsgan": "Conditional LSGAN", "wgan_gp": "Conditional WGAN-GP"},
     caveats=(
         "The networks are a common DCGAN and not those of each paper; CGAN's are fully connected and train with SGD.",

@@ -17,7 +17,7 @@ found   laptop, digits: the best of 48 candidates scores 5.40 (real digits 9.76;
 from gansweep import (
     CIFAR10,
     TPE,
-    Adam,
+    WGAN_GP,
     Collapsed,
     DCGANDiscriminator,
     DCGANGenerator,
@@ -25,7 +25,6 @@ from gansweep import (
     Diverged,
     Exploding,
     Frozen,
-    GradientPenalty,
     Hyperband,
     Importance,
     InceptionScore,
@@ -37,7 +36,6 @@ from gansweep import (
     Study,
     TrainedClassifier,
     TrialConfig,
-    Wasserstein,
     choice,
     log_uniform,
     uniform,
@@ -55,15 +53,11 @@ baseline = TrialConfig(
     data=CIFAR10(size=32),
     generator=DCGANGenerator(width=64),
     discriminator=DCGANDiscriminator(width=64, norm="layer"),
-    loss=Wasserstein(),
-    constraint=GradientPenalty(weight=10.0),
-    n_critic=5,
-    generator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
-    discriminator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
     batch_size=64,
     steps=50_000,
     report_every=500,
     evaluate_every=2_500,
+    **WGAN_GP,
 )
 
 study = Study(

@@ -18,7 +18,7 @@ found   laptop, digits: no trade-off. One of 24 candidates is best in both goals
 from gansweep import (
     CIFAR10,
     NSGA2,
-    Adam,
+    WGAN_GP,
     BelowScore,
     Collapsed,
     DCGANDiscriminator,
@@ -27,7 +27,6 @@ from gansweep import (
     Diverged,
     Exploding,
     Frozen,
-    GradientPenalty,
     Importance,
     InceptionScore,
     OutcomeFlow,
@@ -38,7 +37,6 @@ from gansweep import (
     Study,
     TrainedClassifier,
     TrialConfig,
-    Wasserstein,
     choice,
     log_uniform,
     uniform,
@@ -55,15 +53,11 @@ baseline = TrialConfig(
     data=CIFAR10(size=32),
     generator=DCGANGenerator(width=64),
     discriminator=DCGANDiscriminator(width=64, norm="layer"),
-    loss=Wasserstein(),
-    constraint=GradientPenalty(weight=10.0),
-    n_critic=5,
-    generator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
-    discriminator_optimizer=Adam(lr=1e-4, beta1=0.0, beta2=0.9),
     batch_size=64,
     steps=50_000,
     report_every=500,
     evaluate_every=2_500,
+    **WGAN_GP,
 )
 
 study = Study(

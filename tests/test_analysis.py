@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gansweep import analysis, published
+from gansweep import analysis, outcomes, published
 from gansweep.factors import factor_effects
 from gansweep.testing import THRESHOLDS, made_up_results, made_up_table_5
 
@@ -493,3 +493,14 @@ def test_a_threshold_between_the_ends_of_a_score_is_too_close_to_call() -> None:
     table = analysis.outcome_table(made, [3.0])
     # b's 3.1 reaches down to 2.9 but up to 3.0 only, its 2.0 from 1.8 to 3.5
     assert (table["close_a"].iloc[0], table["close_b"].iloc[0]) == (1, 1)
+
+
+def test_holms_correction_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(0).random(40) ** 3
+    assert outcomes.holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
+    with_gaps = outcomes.holm([np.nan, 0.01, 0.04, np.nan])
+    assert with_gaps[1:3].tolist() == pytest.approx([0.02, 0.04])
+    assert np.isnan(with_gaps[[0, 3]]).all()
+    assert len(outcomes.holm([])) == 0

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gansweep.outcomes import outcome_table
 from gansweep.report import write
 from gansweep.study import load_study
 from gansweep.testing import made_up_results
@@ -42,8 +39,8 @@ def browser() -> Iterator[Browser]:
 class Watched:
     """A page, with what it complained of and whom it asked."""
 
-    def __init__(self, browser: Browser) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1200, "height": 900})
+    def __init__(self, browser: Browser, **context: Any) -> None:
+        self.page: Page = browser.new_page(viewport={"width": 1200, "height": 900}, **context)
         self.complaints: list[str] = []
         self.asked: list[str] = []
         self.page.on(
@@ -53,21 +50,126 @@ class Watched:
         self.page.on("request", lambda request: self.asked.append(request.url))
 
 
-def test_the_report_draws_every_figure_without_a_complaint_or_a_request(browser: Browser, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The main study's report of twelve made-up cells, whose records are on a server."""
     sections = load_study(ROOT / "studies" / "arch_robustness.py").report
-    path = write(made_up_results(draws=12), sections, tmp_path / "report.html")
-    watched = Watched(browser)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return write(
+        made_up_results(draws=12, lost=1), sections, path, "http://mlflow.example/#/experiments/7/runs/{run_id}"
+    )
+
+
+def opened(browser: Browser, path: Path, **context: Any) -> Watched:
+    watched = Watched(browser, **context)
     watched.page.goto(path.as_uri())
-    watched.page.wait_for_selector(".main-svg")
-    figures = watched.page.locator(".js-plotly-plot").count()
-    assert figures >= 5
-    for number in range(figures):
-        figure = watched.page.locator(".js-plotly-plot").nth(number)
-        figure.scroll_into_view_if_needed()
-        assert figure.locator(".main-svg").count() > 0
+    return watched
+
+
+def nothing_went_wrong(watched: Watched) -> None:
     assert watched.complaints == []
     assert [url for url in watched.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_draws_every_figure_without_a_complaint_or_a_request(
+    browser: Browser, report: Path, scheme: str
+) -> None:
+    watched = opened(browser, report, color_scheme=scheme)
+    figures = watched.page.locator(".plot")
+    assert figures.count() >= 5
+    for number in range(figures.count()):
+        figures.nth(number).scroll_into_view_if_needed()
+        figures.nth(number).locator(".main-svg").first.wait_for(state="attached")
+    nothing_went_wrong(watched)
     assert "Does WGAN-GP train architectures" in watched.page.inner_text("h1")
+
+
+def test_figures_are_drawn_where_the_reader_is_and_all_of_them_for_print(browser: Browser, report: Path) -> None:
+    watched = opened(browser, report)
+    drawn, places = watched.page.locator(".js-plotly-plot"), watched.page.locator(".plot").count()
+    assert drawn.count() < places
+    watched.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert drawn.count() == places
+    watched.page.emulate_media(media="print")
+    assert watched.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert not watched.page.locator("nav").is_visible()
+    nothing_went_wrong(watched)
+
+
+def test_the_page_is_light_or_dark_as_the_reader_says(browser: Browser, report: Path) -> None:
+    watched = opened(browser, report, color_scheme="dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = watched.page.evaluate(background)
+    button = watched.page.get_by_role("button", name="Light page")
+    button.focus()
+    watched.page.keyboard.press("Enter")
+    assert watched.page.evaluate(background) != dark
+    watched.page.emulate_media(media="print")
+    assert watched.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    watched.page.emulate_media(media="screen")
+    watched.page.get_by_role("button", name="Dark page").click()
+    assert watched.page.evaluate(background) == dark
+    nothing_went_wrong(watched)
+
+
+def test_a_number_opens_its_trials_and_a_trial_its_run(browser: Browser, report: Path) -> None:
+    watched = opened(browser, report)
+    results = made_up_results(draws=12, lost=1)
+    table = outcome_table(results.trials, [3.0]).iloc[0]
+    link = watched.page.locator("a.open[href*='outcome=neither'][href$='threshold=3']").first
+    known = outcome_table(results.trials, [3.0])
+    assert int(known["unknown"].iloc[0]) > 0
+    told = watched.page.locator("#told")
+    unknown = watched.page.locator("a.open[href*='outcome=unknown'][href$='threshold=3']").first
+    unknown.click()
+    told.filter(has_text="unknown above 3").wait_for()
+    stopped = int(table["stopped"])
+    assert told.inner_text().startswith(f"{2 * (int(table['unknown']) + stopped)} of 24 trials")
+    link.click()
+    told.filter(has_text="neither succeeds above 3").wait_for()
+    failed = watched.page.locator("a.open[href='#trials?status=failed']")
+    assert failed.inner_text() == "1"
+    failed.click()
+    told.filter(has_text="1 of 24 trials: status failed").wait_for()
+    row = watched.page.locator("#trials tbody tr")
+    assert row.count() == 1
+    (lost,) = results.trials[results.trials["status"] == "failed"].to_dict("records")
+    run = row.locator("th a")
+    assert run.inner_text() == lost["trial"]
+    assert run.get_attribute("href") == f"http://mlflow.example/#/experiments/7/runs/{lost['run_id']}"
+    assert f"gansweep why {lost['trial']}" in row.inner_text()
+    nothing_went_wrong(watched)
+
+
+def test_the_list_is_searched_and_turned_by_the_keyboard(browser: Browser, tmp_path: Path) -> None:
+    path = write(made_up_results(draws=40), (), tmp_path / "long.html")
+    watched = opened(browser, path)
+    page = watched.page
+    page.locator("#trials").scroll_into_view_if_needed()
+    page.locator("#where").filter(has_text="1 to 50 of 80").wait_for()
+    page.get_by_role("button", name="Forth").press("Enter")
+    assert page.locator("#where").inner_text() == "51 to 80 of 80"
+    page.get_by_role("searchbox").fill("c0007 wgan_gp")
+    assert page.locator("#trials tbody tr").count() == 1
+    assert "containing c0007 wgan_gp" in page.locator("#told").inner_text()
+    page.get_by_role("button", name="Show all trials").press("Enter")
+    assert page.locator("#where").inner_text() == "1 to 50 of 80"
+    nothing_went_wrong(watched)
+
+
+def test_a_click_on_a_bar_opens_the_blocks_it_counts(browser: Browser, report: Path) -> None:
+    watched = opened(browser, report)
+    watched.page.evaluate(
+        """window.gansweepTrials.clicked({points: [{x: 10, y: "3", id: undefined,
+           data: {meta: "pair=gan%2Cwgan_gp&outcome=only_b&threshold=%{y}"}}]})"""
+    )
+    watched.page.locator("#told").filter(has_text="only WGAN-GP succeeds above 3").wait_for()
+    figure = watched.page.locator(".plot").first
+    figure.scroll_into_view_if_needed()
+    figure.locator(".main-svg").first.wait_for(state="attached")
+    assert figure.evaluate("place => place._ev.listenerCount('plotly_click')") == 1
+    nothing_went_wrong(watched)
 
 
 def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: Browser, tmp_path: Path) -> None:
@@ -91,68 +193,3 @@ def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: B
     watched.page.wait_for_selector(".main-svg")
     assert watched.page.locator("img").count() > 0, "no sample grid"
     assert watched.complaints == []
-
-
-SERVER = """
-import importlib.util, sys
-from pathlib import Path
-from gansweep.dashboard import serve
-from gansweep.testing import made_up_results
-
-flag, page, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-spec = importlib.util.spec_from_file_location("page", page)
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-serve(lambda: made_up_results(draws=6, planned=0 if flag.exists() else 8), module, port=port)
-"""
-
-
-@pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A served dashboard whose study goes on once the flag file exists."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flag, script = tmp_path / "flag", tmp_path / "server.py"
-    script.write_text(SERVER)
-    page = ROOT / "dashboards" / "arch_robustness.py"
-    process = subprocess.Popen([sys.executable, str(script), str(flag), str(page), str(port)])
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(url, timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the dashboard did not start"
-                time.sleep(0.1)
-        yield url, flag
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def test_the_dashboard_follows_the_sweep_and_asks_this_machine_only(
-    browser: Browser, dashboard: tuple[str, Path]
-) -> None:
-    url, flag = dashboard
-    watched = Watched(browser)
-    watched.page.goto(url)
-    watched.page.wait_for_selector(".js-plotly-plot .main-svg", timeout=30_000)
-    before = watched.page.inner_text("body")
-    flag.touch()
-    watched.page.wait_for_function("old => document.body.innerText !== old", arg=before, timeout=30_000)
-    watched.page.wait_for_selector(".js-plotly-plot .main-svg")
-    assert watched.complaints == []
-    assert [asked for asked in watched.asked if not asked.startswith((url, "data:", "blob:"))] == []
-
-
-def test_a_dashboard_file_is_a_module_with_a_title_and_sections() -> None:
-    for file in (ROOT / "dashboards").glob("*.py"):
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        assert spec is not None
-        assert spec.loader is not None
-        module: ModuleType = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        assert module.title
-        assert module.sections

@@ -15,7 +15,7 @@ from tests.test_launch import STUDY, gansweep
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[1]
 HELP = Path(__file__).parent / "cli_help.txt"
-COMMANDS = ("plan", "launch", "status", "why", "report", "export", "dashboard", "studies", "doctor")
+COMMANDS = ("plan", "launch", "status", "why", "report", "export", "reproduce", "dashboard", "studies", "doctor")
 
 
 def helped(*command: str) -> str:
@@ -59,6 +59,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
         (("launch", STUDY, "--preset", "smoke", "--tracking-uri", "mysqlite"), "tracking URI 'mysqlite'"),
         (("launch", STUDY, "--preset", "smoke", "--draws", "9"), "draws = 9 is more than the 4 different cells"),
         (("launch", STUDY, "--preset", "smoke", "--address", "127.0.0.1:9"), "no Ray cluster answers"),
+        (
+            ("launch", "studies/arch_robustness.py", "--preset", "smoke", "--arms", "gan,lsgn"),
+            "study 'arch_robustness': arm 'lsgn' does not exist; did you mean 'lsgan'?",
+        ),
+        (("status", STUDY, "--arms", "no such arm"), "arm 'no such arm' does not exist"),
         (("status", STUDY), "nothing is recorded yet"),
         (("export", STUDY, "--format", "xls"), "format 'xls' does not exist"),
         (("dashboard", "dashboards/arch_robustnes.py"), "did you mean 'dashboards/arch_robustness.py'?"),

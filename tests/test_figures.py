@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -142,3 +145,76 @@ def test_json_cannot_close_the_script_it_stands_in() -> None:
     figure = scatter_figure()
     figure.update_layout(title_text="</script><b>")
     assert "</" not in figures.to_json(figure)
+
+
+# ------------------------------------------------------------------------------------- one visual language
+
+CLASSIC = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+VISIONS = {  # Machado, Oliveira and Fernandes 2009, severity 1, for linear RGB
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def linear(colour: str) -> np.ndarray:
+    """sRGB as linear light, [3] in [0, 1]."""
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* under D65."""
+    x = CLASSIC @ np.clip(light, 0, 1) / np.array([0.95047, 1, 1.08883])
+    f = np.where(x > (6 / 29) ** 3, np.cbrt(x), x / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def contrast(a: str, b: str) -> float:
+    """The contrast ratio of WCAG 2, 1 to 21."""
+    dim, bright = sorted(float(CLASSIC[1] @ linear(colour)) for colour in (a, b))
+    return (bright + 0.05) / (dim + 0.05)
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_colours_stay_apart_for_every_reader(vision: str) -> None:
+    seen = [lab(np.array(VISIONS[vision]) @ linear(colour)) for colour in figures.COLOURS]
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(apart) > 15  # of CIE76; 2.3 is just noticeable
+    assert np.linalg.norm(lab(linear("#ffffff")) - lab(linear("#000000"))) == pytest.approx(100, abs=0.01)
+
+
+def test_colours_stand_out_on_a_light_and_on_a_dark_page() -> None:
+    template = resources.files("gansweep").joinpath("templates", "page.html").read_text("utf-8")
+    light, dark = (re.findall(r"--card: (#[0-9a-f]{6})", template)[i] for i in (0, 1))
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    for number, colour in enumerate(figures.COLOURS):
+        assert min(contrast(colour, light), contrast(colour, dark)) > (2.9 if number < 4 else 2.1)
+    assert min(contrast(figures.INK, light), contrast(figures.INK, dark)) > 3
+
+
+def test_no_two_of_thirty_six_arms_look_alike_and_the_first_six_differ_in_everything() -> None:
+    arms = [f"arm_{i}" for i in range(36)]
+    styles = [figures.style_of(arms, arm) for arm in arms]
+    assert len({style[:2] for style in styles}) == len({(c, m) for c, _, m in styles}) == 36
+    assert all(len(set(column)) == 6 for column in zip(*styles[:6], strict=True))
+
+
+def test_a_well_known_arm_has_its_style_in_every_study() -> None:
+    first = figures.style_of(["gan", "wgan_gp"], "wgan_gp")
+    assert figures.style_of(["gan", "lsgan", "wgan_gp"], "wgan_gp") == first
+    assert figures.style_of(["penalty_0.1", "wgan_gp"], "wgan_gp") == first
+    assert figures.style_of(["wgan_gp", "gan"], "gan") == figures.style_of(["gan"], "gan")
+    alike = ["gan", "dcgan", "x"]  # two arms of one reserved style still differ
+    assert len({figures.style_of(alike, arm) for arm in alike}) == 3
+
+
+def test_points_and_bars_ask_for_the_trials_behind_them() -> None:
+    asked = {t.meta for t in outcome_figure().data if t.xaxis == "x"}
+    assert "pair=gan%2Cwgan_gp&outcome=only_b&threshold=%{y}" in asked
+    assert {t.meta for t in outcome_figure().data if t.xaxis == "x2"} == {None}  # the paper's trials are not ours
+    points = [t for t in scatter_figure().data if len(t.x)]
+    assert sorted(cell for t in points for cell in t.ids) == sorted(RESULTS.trials["cell"].unique())

@@ -29,6 +29,7 @@ NUMERIC_SOURCES = (
         "memory.py",
         "optimizers.py",
         "outputs.py",
+        "portraits.py",
         "randomness.py",
         "schedules.py",
         "search.py",

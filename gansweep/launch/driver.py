@@ -82,6 +82,8 @@ class Driver:
         self.search, self.recorder, self.protocols = search, recorder, protocols
         # a run that is not finite is over whatever the study asks for
         self.rules = (Diverged(), *(rule for rule in self.study.rules if not isinstance(rule, Diverged)))
+        # the portraits of which more than the last frame is kept
+        self.kept = {portrait.name for portrait in self.study.portraits if portrait.frames is not None}
         self.trials = folder / "trials"
         self.outcomes = Outcomes(self.trials)
         score = self.study.metrics[0]
@@ -173,6 +175,8 @@ class Driver:
             row = report.row if report.facts == live.facts else {**report.row, "facts": report.facts}
             if report.samples is not None:
                 live.directory.show(report.samples)
+            for name, frame in report.portraits.items():
+                live.directory.portray(name, report.row["step"], frame, keep=name in self.kept)
             live.directory.append(row)
             live.rows.append(row)
             live.facts = report.facts

@@ -113,7 +113,7 @@ def _probe(trial: PlannedTrial, num_samples: int, home: Path, device: torch.devi
     )
     steps = [step.seconds for step in train(short, state, data, device)]
     started = time.perf_counter()
-    sample(config, state, num_samples, device)
+    sample(config, state, num_samples, device, data=data)
     evaluation = time.perf_counter() - started
     cost = (steps[-1] - steps[0]) / PROBED_STEPS * config.steps + evaluation * (config.steps // config.evaluate_every)
     parameters = sum(p.numel() for net in (state.generator, state.discriminator) for p in net.parameters())

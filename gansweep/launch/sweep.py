@@ -303,6 +303,8 @@ def _check_fit(plan: Plan, opened: Mapping[str, OpenData]) -> None:
         told = {name: value for name, value in vars(config).items() if name not in UNMEASURED}
         try:
             check_fit(config, opened[of_data].training, fitting[of_data])
+            for portrait in plan.study.portraits:
+                portrait.check(config, opened[of_data].training.shape)
             if (key := content_id(told)) not in measured:
                 for metric in plan.study.metrics:
                     metric.check(config, opened[of_data])

@@ -1,17 +1,21 @@
 """A trial's own directory: what is known of it, in files that survive a kill at any moment.
 
 `history.jsonl` (a report per line, appended by the driver), `losses.jsonl` (a line for each worker that was lost on the
-way), `attempt` (how many were started), `samples.png` (the last sample grid) and `outcome.json`, whose existence says
-that the trial has ended. Only the driver reads and writes these; the training state may be elsewhere, see `States`.
+way), `attempt` (how many were started), `samples.png` (the last sample grid), `portrait-NAME.npz` (the frames of a
+portrait, see `gansweep.portraits`) and `outcome.json`, whose existence says that the trial has ended. Only the driver
+reads and writes these; the training state may be elsewhere, see `States`.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def write_atomically(path: Path, content: bytes, *, keep: bool = True) -> None:
@@ -66,6 +70,11 @@ def _keep(file: Path) -> None:
             os.fsync(opened.fileno())
 
 
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
 class TrialDir:
     """The directory of one trial."""
 
@@ -108,6 +117,21 @@ class TrialDir:
     def show(self, samples: bytes) -> None:
         """Keep the last sample grid, a PNG."""
         write_atomically(self.path / "samples.png", samples, keep=False)
+
+    def portray(self, name: str, step: int, frame: bytes, *, keep: bool) -> None:
+        """Put the frame of a portrait, an NPZ file, in the place of the last one; with `keep` after those before it.
+
+        A frame that is there already is replaced: a worker that was lost before its report was kept takes it again.
+        """
+        path = self.path / f"portrait-{name}.npz"
+        arrays = {key: array[None] for key, array in _arrays(frame).items()} | {"step": np.array([step])}
+        if keep and path.exists():
+            before = _arrays(path.read_bytes())
+            earlier = before["step"] < step
+            arrays = {key: np.concatenate([before[key][earlier], array]) for key, array in arrays.items()}
+        file = io.BytesIO()
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        write_atomically(path, file.getvalue())
 
     def end(self, outcome: dict[str, Any]) -> None:
         """Record the end, once the disk holds every report."""

@@ -261,7 +261,7 @@ class TuneTrial(tune.Trainable):
 
 def _told(report: Report) -> list[Any]:
     """A report as it travels."""
-    return [json.dumps(asdict(replace(report, samples=None))), report.samples]
+    return [json.dumps(asdict(replace(report, samples=None, portraits={}))), report.samples, report.portraits]
 
 
 def _device() -> tuple[str, str | None]:
@@ -368,7 +368,10 @@ class Decisions(_Stateless, FIFOScheduler):
             return TrialScheduler.STOP
         self.assignments.heard(trial, Process(**json.loads(result["process"])))
         said = result.pop("reports")  # Tune keeps the last result of every trial
-        reports = [replace(Report(**json.loads(words)), samples=samples) for words, samples in said]
+        reports = [
+            replace(Report(**json.loads(words)), samples=samples, portraits=portraits)
+            for words, samples, portraits in said
+        ]
         driver, last = self.assignments.driver, reports[-1]
         # one that ran to its end leaves its worker free, whatever the driver makes of it
         followed = last.over and last.row is not None and not driver.study.search.sequential

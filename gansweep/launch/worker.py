@@ -24,8 +24,10 @@ from gansweep.launch.states import States
 from gansweep.memory import exhausted, release
 from gansweep.metrics.subject import Subject
 from gansweep.parts import content_id, describe
+from gansweep.portraits import Sitter, take_all
 from gansweep.study import Selection
 from gansweep.training import (
+    Step,
     TrainState,
     evaluator,
     fingerprints,
@@ -77,19 +79,30 @@ class Assignment:
 class Report:
     """What a worker says: a history row, or why there is none. `over` says that no more will come.
 
-    A report without any of these is a sign of life. `samples` is a PNG. `promise` is the time in seconds within which
+    A report without any of these is a sign of life. `samples` is a PNG, `portraits` the NPZ of one frame of each
+    portrait by its name. `promise` is the time in seconds within which
     the next one comes.
     """
 
     row: dict[str, Any] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     samples: bytes | None = None
+    portraits: dict[str, bytes] = field(default_factory=dict)
     over: bool = False
     cancelled: bool = False
     note: str | None = None
     failure: str | None = None
     error: str | None = None
     promise: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation adds to a report: numbers for the row, a picture of samples, and files of portraits."""
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    samples: bytes | None = None
+    portraits: dict[str, bytes] = field(default_factory=dict)
 
 
 # sent True, a worker knows that its report is on its way only: the trial may go on, and nothing be saved
@@ -185,19 +198,21 @@ class Worker:
                 over = step.nonfinite_step is not None or step.step == config.steps
                 evaluate = step.nonfinite_step is None and (over or step.step % config.evaluate_every == 0)
                 room.doing = "evaluating" if evaluate else "training"
-                scores, shown = self._evaluate(config, state, data, step.scalars, spent) if evaluate else ({}, None)
+                seen = self._evaluate(config, state, data, step, spent) if evaluate else Evaluation()
                 room.doing = "training"
                 row = {
                     "step": step.step,
                     "images_seen": step.images_seen,
                     "seconds": step.seconds,
                     **step.scalars,
-                    **scores,
+                    **seen.numbers,
                     "nonfinite_step": step.nonfinite_step,
                     "time_ms": time.time_ns() // 1_000_000,
                     **spent,
                 }
-                report = Report(row=row, facts=facts, samples=shown, over=over, note=note)
+                report = Report(
+                    row=row, facts=facts, samples=seen.samples, portraits=seen.portraits, over=over, note=note
+                )
                 started = time.monotonic()
             try:
                 ahead = yield report
@@ -242,13 +257,13 @@ class Worker:
         config: TrialConfig,
         state: TrainState,
         data: OpenData,
-        scalars: Mapping[str, float],
+        step: Step,
         spent: dict[str, float],
-    ) -> tuple[dict[str, float], bytes]:
-        """Every score of the study, and more, on fresh samples in evaluation mode, and a picture of some of them."""
+    ) -> Evaluation:
+        """Every score of the study, and more, on fresh samples in evaluation mode, with its pictures."""
         started = time.monotonic()
         num = max(SAMPLES_SHOWN, *(metric.num_samples for metric in self.study.metrics))
-        drawn = sample(config, state, num, self.device)
+        drawn = sample(config, state, num, self.device, data=data.training)
         subject = Subject(drawn.x, drawn.labels, evaluator(config, state), data)
         scores: dict[str, float] = {}
         for metric, judge in zip(self.study.metrics, self._load_judges(config.data), strict=True):
@@ -258,12 +273,14 @@ class Worker:
         # waited for once
         scores |= dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
         if config.loss.estimates_wasserstein and "lipschitz_max" in scores:
-            outputs = scalars["output_real"], scalars["output_fake"]
+            outputs = step.scalars["output_real"], step.scalars["output_fake"]
             if (estimate := wasserstein(*outputs, scores["lipschitz_max"])) is not None:
                 scores["wasserstein"] = estimate
         shown = picture(subject.samples, data)
+        sitter = Sitter(config, state, data.training, drawn, self.device)
+        numbers, portraits = take_all(self.study.portraits, sitter, step.step)
         spent["evaluate_seconds"] += time.monotonic() - started
-        return scores, shown
+        return Evaluation(scores | numbers, shown, portraits)
 
     def _fingerprints(
         self, config: TrialConfig, assignment: Assignment, state: TrainState, training: TrainingSet

@@ -12,6 +12,7 @@ class NetworkSpec:
     """
 
     normalised: bool = False
+    trained: ClassVar[bool] = True  # whether it has weights to learn; see `models.fixed`
 
     @property
     def conditional(self) -> bool:

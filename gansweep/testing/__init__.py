@@ -13,6 +13,7 @@ from gansweep.testing.made_up import (
     made_up_table_5,
     sample_grid,
 )
+from gansweep.testing.made_up_runs import made_up_run
 
 __all__ = [
     "ARMS",
@@ -21,6 +22,7 @@ __all__ = [
     "THRESHOLDS",
     "MadeUpResults",
     "made_up_results",
+    "made_up_run",
     "made_up_table_5",
     "sample_grid",
 ]

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gansweep.published import WGAN_GP_TABLE_5
+from gansweep.records import Arrays, no_portraits
 
 Floats = NDArray[np.float64]
 
@@ -80,12 +81,13 @@ THRESHOLDS = tuple(row[0] for row in WGAN_GP_TABLE_5.rows)
 
 @dataclass(frozen=True)
 class MadeUpResults:
-    """The same four fields as results that were read from the records."""
+    """The same fields as results that were read from the records; nothing was portrayed."""
 
     plan: dict[str, Any]
     trials: pd.DataFrame
     steps: pd.DataFrame
     samples: Callable[[str], bytes | None]
+    portraits: Callable[[str, str], Arrays] = no_portraits
 
 
 def made_up_results(
