@@ -90,13 +90,13 @@ class Claims:
 
 
 def claim_rows(judged: Iterable[object]) -> list[dict[str, str]]:
-    """A row per `judging.Judgement` as it is shown: claim, the paper, ours, judgement."""
+    """A row per `judging.Judgement` as it is shown: claim, judgement, ours, the paper."""
     return [
         {
             "claim": str(one.claim),  # type: ignore[attr-defined]
-            "the paper": paper_says(one.claim),  # type: ignore[attr-defined]
-            "ours": one.evidence,  # type: ignore[attr-defined]
             "judgement": one.judgement,  # type: ignore[attr-defined]
+            "ours": one.evidence,  # type: ignore[attr-defined]
+            "the paper": paper_says(one.claim),  # type: ignore[attr-defined]
         }
         for one in judged
     ]
