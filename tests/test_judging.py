@@ -405,6 +405,14 @@ def test_codings_and_batch_norm_are_judged_over_ten_seeds() -> None:
     assert found == [REPRODUCED, UNDECIDABLE, UNDECIDABLE, UNDECIDABLE, UNDECIDABLE, UNDECIDABLE]
     blurred = codings({}, {"gan": 5.0, "lsgan_011": 5.0, "lsgan_pearson": 5.2565})
     assert judged(blurred)[0] == UNDECIDABLE  # 5% of the mean, 5.128, is just the difference, 0.2565
+    nothing = {
+        (arm, n, o): 0.0
+        for arm in ("gan", "lsgan_011", "lsgan_pearson")
+        for n in ("both", "not_in_G", "neither")
+        for o in ("Adam", "RMSProp")
+    }
+    alike = judged(codings(nothing, {"gan": 1.0, "lsgan_011": 1.0, "lsgan_pearson": 1.0}))
+    assert alike[0] == UNDECIDABLE  # nothing has learnt anything
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,8 @@ def codings_alike(results: Results) -> Answer:
     both = np.concatenate([comparing.values(results, one, results.plan["score"])[0] for one in (classic, pearson)])
     if not np.isfinite(both).any():
         return UNDECIDABLE, "No run of either coding has a score."
+    if not sum(np.nansum(comparing.trained(one)) for one in (classic, pearson)):
+        return UNDECIDABLE, "Neither coding trains in any run, and what learns nothing is alike."
     limit = 0.05 * abs(float(both[np.isfinite(both)].mean()))
     told = f"-1/1/0 less 0/1/1, {results.plan['score_label']}: {found}; 5% of the mean score is {limit:.3g}."
     if found.low > limit or found.high < -limit:

@@ -266,7 +266,8 @@ CODINGS = (
         agreement=Agreement(
             reproduced="The 95% interval of the paired difference of the scores lies within 5% of their mean.",
             contradicted="The interval lies outside that, for either coding.",
-            undecidable="The interval is partly inside.",
+            undecidable="The interval is partly inside, or neither coding trains in any run: what learns nothing "
+            "is alike.",
         ),
     ),
     Claim(
