@@ -255,8 +255,8 @@ class FactorEffects:
             return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
         text = (
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
-            "independently for each cell, or crossed in a grid, so each factor is tested on its own: chi-squared with a "
-            "Monte Carlo p-value, Holm's correction over all factors and arms.",
+            "independently for each cell, or crossed in a grid, so each factor is tested on its own: chi-squared with "
+            "a Monte Carlo p-value, Holm's correction over all factors and arms.",
             *(
                 ["A trial that a rule stopped counts by the score it had then; these rates are not corrected."]
                 if analysis.stopped(results.trials).any()
