@@ -190,6 +190,7 @@ def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: B
     assert report.is_file(), "the last line is the path of the report"
     watched = Watched(browser)
     watched.page.goto(report.resolve().as_uri())
+    watched.page.locator(".plot").first.scroll_into_view_if_needed()
     watched.page.wait_for_selector(".main-svg")
     assert watched.page.locator("img").count() > 0, "no sample grid"
     assert watched.complaints == []

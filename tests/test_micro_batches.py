@@ -412,7 +412,7 @@ def limit(number):
 
 
 sweep(free, settings)
-little = size("VmSize") + int(0.8 * (size("VmPeak") - size("VmSize")))
+little = size("VmSize") + int(0.7 * (size("VmPeak") - size("VmSize")))
 limit(little)
 sweep(tight, settings)
 

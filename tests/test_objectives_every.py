@@ -248,6 +248,7 @@ class Points:
 class Clouds:
     """A generator of points as a trial sees it."""
 
+    trained = True
     conditional: bool = False
     normalised: bool = False
     stochastic: bool = False

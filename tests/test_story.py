@@ -385,7 +385,7 @@ def test_the_page_asks_nothing_of_a_network_and_shows_both_trials() -> None:
     failed = results.trials.loc[results.trials["verdict"] != "trained", "trial"].iloc[0]
     told = story.tell(results, failed)
     text = telling.page(results, told, "http://reader:secret@127.0.0.1:5000")
-    own_text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    own_text = re.sub(r"<script.*?</script>", lambda found: found[0][:200], text, flags=re.DOTALL)
     assert not re.search(r'(src|href)="https?:', own_text)
     assert "secret" not in own_text
     assert text.count("plotly.js v") == 1
