@@ -16,6 +16,7 @@ from gansweep import dashboard, filters, layouts, live_page, sections
 from gansweep.analysis import tally
 from gansweep.filters import Chosen
 from gansweep.page import Section
+from gansweep.study import load_study
 from gansweep.testing import MadeUpResults, made_up_results
 
 ROOT = Path(__file__).parents[1]
@@ -337,6 +338,12 @@ def load_page(path: Path) -> ModuleType:
 
 def test_every_study_has_a_page() -> None:
     assert set(PAGES) == set(STUDIES)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_page_has_the_sections_of_its_studys_report(name: str) -> None:
+    # said twice, since a study file imports torch, which a dashboard starts without
+    assert tuple(load_page(PAGES[name]).sections) == tuple(load_study(STUDIES[name]).report)
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))

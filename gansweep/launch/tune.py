@@ -374,8 +374,8 @@ class Decisions(_Stateless, FIFOScheduler):
         ]
         driver, last = self.assignments.driver, reports[-1]
         # one that ran to its end leaves its worker free, whatever the driver makes of it
-        followed = last.over and last.row is not None and not driver.study.search.sequential
-        followed = followed and self.assignments.follow(trial)
+        ended = last.over and last.row is not None and not driver.study.search.sequential
+        followed = ended and self.assignments.follow(trial)
         # where reports came together and one stops the trial, the rest is as if it had never been trained
         stop = any(driver.take(ours, report) for report in reports)
         self.show()

@@ -80,8 +80,7 @@ class Report:
     """What a worker says: a history row, or why there is none. `over` says that no more will come.
 
     A report without any of these is a sign of life. `samples` is a PNG, `portraits` the NPZ of one frame of each
-    portrait by its name. `promise` is the time in seconds within which
-    the next one comes.
+    portrait by its name. `promise` is the time in seconds within which the next one comes.
     """
 
     row: dict[str, Any] | None = None
