@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # the longest files first, so that none runs alone at the end
-LONG := $(patsubst %,tests/test_%.py,launch chaos faults tracking browser sequential_search)
+LONG := $(patsubst %,tests/test_%.py,launch faults tracking every_study dashboard_browser sequential_search)
 TESTS := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/test_*.py)))
 # a file stays in one process, which makes its homes and servers once, and files start in the order given
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test test-slow test-trained check chaos format benchmarks clean
+.PHONY: demo test test-studies test-slow test-trained check chaos format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,9 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest $(TWO) $(TESTS)
+
+test-studies: $(BIN)/gansweep  ## every study's smallest preset with its report in a browser, and a short storm
+	$(BIN)/python -m pytest -m slow -n 2 --dist load tests/test_every_study.py tests/test_chaos.py
 
 test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers
 	$(BIN)/python -m pytest -m slow $(TWO) $(filter-out tests/test_trained.py,$(TESTS))

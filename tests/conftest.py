@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     import torch
+    from playwright.sync_api import Browser
 
     from gansweep.data.training_set import ImageSet
     from gansweep.trial import TrialConfig
@@ -29,6 +30,15 @@ def cpu() -> torch.device:
     import torch
 
     return torch.device("cpu")
+
+
+@pytest.fixture(scope="module")  # while it is open, nothing else in this process can run an event loop
+def browser() -> Iterator[Browser]:
+    """A Chromium without a window."""
+    from tests.chromium import chromium
+
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

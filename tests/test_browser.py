@@ -1,53 +1,19 @@
-"""The report and the dashboard in a real browser: no console error, no request off the machine, live update seen."""
+"""The report in a real browser: no console error, no request off the machine, click-through and keyboard."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from gansweep.outcomes import outcome_table
 from gansweep.report import write
 from gansweep.study import load_study
 from gansweep.testing import made_up_results
+from tests.chromium import drawn, nothing_went_wrong, opened
 
 ROOT = Path(__file__).parents[1]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        if "CI" in os.environ:
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-class Watched:
-    """A page, with what it complained of and whom it asked."""
-
-    def __init__(self, browser: Browser, **context: Any) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1200, "height": 900}, **context)
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.page.on(
-            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
 
 
 @pytest.fixture(scope="module")
@@ -60,27 +26,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def opened(browser: Browser, path: Path, **context: Any) -> Watched:
-    watched = Watched(browser, **context)
-    watched.page.goto(path.as_uri())
-    return watched
-
-
-def nothing_went_wrong(watched: Watched) -> None:
-    assert watched.complaints == []
-    assert [url for url in watched.asked if not url.startswith(("file:", "data:", "blob:"))] == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_draws_every_figure_without_a_complaint_or_a_request(
     browser: Browser, report: Path, scheme: str
 ) -> None:
     watched = opened(browser, report, color_scheme=scheme)
-    figures = watched.page.locator(".plot")
-    assert figures.count() >= 5
-    for number in range(figures.count()):
-        figures.nth(number).scroll_into_view_if_needed()
-        figures.nth(number).locator(".main-svg").first.wait_for(state="attached")
+    assert drawn(watched) >= 5
     nothing_went_wrong(watched)
     assert "Does WGAN-GP train architectures" in watched.page.inner_text("h1")
 
@@ -170,27 +121,3 @@ def test_a_click_on_a_bar_opens_the_blocks_it_counts(browser: Browser, report: P
     figure.locator(".main-svg").first.wait_for(state="attached")
     assert figure.evaluate("place => place._ev.listenerCount('plotly_click')") == 1
     nothing_went_wrong(watched)
-
-
-def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: Browser, tmp_path: Path) -> None:
-    """`make demo`, the counts of `status --json`, and the page of a real run."""
-    gansweep = str(Path(sys.executable).with_name("gansweep"))
-    study = str(ROOT / "studies" / "arch_robustness.py")
-    launched = subprocess.run(
-        [gansweep, "launch", study, "--preset", "smoke", "--home", str(tmp_path)], capture_output=True, text=True
-    )
-    assert launched.returncode == 0, launched.stdout + launched.stderr
-    status = subprocess.run(
-        [gansweep, "status", study, "--home", str(tmp_path), "--json"], capture_output=True, text=True, check=True
-    )
-    counts = json.loads(status.stdout)
-    parts = ("done", "failed", "cancelled", "running", "not_started")
-    assert counts["planned"] == counts["done"] == sum(counts[part] for part in parts) == 4
-    report = Path(launched.stdout.strip().splitlines()[-1])
-    assert report.is_file(), "the last line is the path of the report"
-    watched = Watched(browser)
-    watched.page.goto(report.resolve().as_uri())
-    watched.page.locator(".plot").first.scroll_into_view_if_needed()
-    watched.page.wait_for_selector(".main-svg")
-    assert watched.page.locator("img").count() > 0, "no sample grid"
-    assert watched.complaints == []

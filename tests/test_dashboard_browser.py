@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.test_browser import Watched, browser  # noqa: F401 - a fixture
+from tests.chromium import Watched
 from tests.test_launch import GANSWEEP, RING, launched
 
 PLOT = "document.querySelector('#all-trials .js-plotly-plot')"
@@ -52,7 +52,7 @@ def served(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def watched(browser: Browser, served: str) -> Iterator[Watched]:  # noqa: F811
+def watched(browser: Browser, served: str) -> Iterator[Watched]:
     """A page; at its end nothing was complained of, and nobody but this machine was asked."""
     watched = Watched(browser)
     watched.page.set_default_timeout(PATIENCE)
