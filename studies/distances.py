@@ -101,8 +101,24 @@ study = Study(
             repeats=1,
         ),
         "laptop": Preset(
-            description="Discriminators of 64 units, 1,000 iterations at ten times the published rates.",
-            overrides={"discriminator.width": 64, "steps": 1_000, "report_every": 50, "evaluate_every": 250},
+            description="Lines at three distances and the Gaussians, discriminators of 64 units, 600 iterations at ten "
+            "times the published rates.",
+            overrides={"discriminator.width": 64, "steps": 600, "report_every": 50, "evaluate_every": 150},
+            space={
+                "two distributions": either(
+                    **{
+                        "parallel lines": {
+                            "data": ParallelLines(theta=0.0),
+                            "generator": FixedAt(density=ParallelLines()),
+                            "generator.density.theta": choice(0.0, 0.5, 1.0),
+                        },
+                        "two Gaussians": {
+                            "data": TwoGaussians(mean=(-2.0,), std=1.0),
+                            "generator": FixedAt(density=TwoGaussians(mean=(2.0,), std=1.0, fake_mean=(-2.0,))),
+                        },
+                    }
+                )
+            },
             arms={
                 "gan": {"discriminator_optimizer.lr": 2e-3},
                 "wgan_gp": {"discriminator_optimizer.lr": 1e-3},
