@@ -105,7 +105,7 @@ def train_one(config: dict) -> None:
 
     from gansweep.data.opened import open_data
     from gansweep.metrics.subject import Subject
-    from gansweep.study import load_study
+    from gansweep.selection import load_study
     from gansweep.training import TrainState, evaluator, sample, train
 
     torch.set_num_threads(1)

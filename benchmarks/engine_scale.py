@@ -65,7 +65,7 @@ def alone(home: Path, trials: int, workers: int) -> None:
     """The driver and its search without MLflow: what each tenth of a simulated sweep costs, and the memory it needs."""
     import logging
 
-    from gansweep.study import Selection
+    from gansweep.selection import Selection
     from gansweep.testing.simulated import run, unrecorded_driver
 
     logging.disable(logging.ERROR)  # every loss and every crash is a line
@@ -107,7 +107,7 @@ def simulated(home: Path, draws: int, workers: int) -> dict[str, float]:
     import mlflow.tracking  # noqa: F401
 
     from gansweep.launch.sweep import Settings
-    from gansweep.study import Selection
+    from gansweep.selection import Selection
     from gansweep.testing.simulated import simulate
 
     selection = Selection(file=str(STUDY), preset="second", draws=draws)

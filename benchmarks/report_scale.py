@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from gansweep import report
-from gansweep.study import load_study
+from gansweep.selection import load_study
 from gansweep.testing import made_up_results
 
 STUDY = Path(__file__).parents[1] / "studies" / "arch_robustness.py"

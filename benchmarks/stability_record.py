@@ -19,7 +19,7 @@ import torch
 from gansweep.data.opened import open_data, prepare_data
 from gansweep.diagnostics import Monitor, examine, real_spread
 from gansweep.parts import override
-from gansweep.study import load_study
+from gansweep.selection import load_study
 from gansweep.training import TrainState, sample, train
 
 CPU = torch.device("cpu")

@@ -4,6 +4,7 @@ Serve it with: gansweep dashboard dashboards/arch_robustness.py
 """
 
 from gansweep import (
+    ArmsByFactor,
     Audit,
     Claims,
     Confounders,
@@ -48,6 +49,7 @@ sections = (
     Power(threshold=3.0, pairs=against_the_two),
     WhileRunning(),
     FactorEffects(threshold=3.0),
+    ArmsByFactor(threshold=3.0, pairs=against_the_two),
     Interactions(threshold=3.0),
     ScoreCurves(),
     Stability(),

@@ -4,6 +4,7 @@ Serve it with: gansweep dashboard dashboards/penalty.py
 """
 
 from gansweep import (
+    ArmsByFactor,
     Audit,
     Claims,
     Confounders,
@@ -43,6 +44,7 @@ sections = (
     Power(threshold=2.0, pairs=against_published),
     WhileRunning(),
     FactorEffects(threshold=2.0),
+    ArmsByFactor(threshold=2.0, pairs=against_published),
     ScoreCurves(),
     Stability(),
     SampleGrids(per_arm=2),

@@ -13,7 +13,7 @@ title = "Value surfaces"
 sections = (
     Claims(),
     ValueSurfaces(),
-    Traces(columns=("surface_slope_mean", "surface_slope_variation", "wasserstein"), title="While it was trained"),
+    Traces(columns=("surface_slope_mean", "surface_dents", "wasserstein"), title="While it was trained"),
     OutcomeFlow(),
     FreeChoices(),
     Confounders(),

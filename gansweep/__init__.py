@@ -15,7 +15,7 @@ _HOMES = {
     "data.sources": "CIFAR10 Digits FashionMNIST ImageFolder ImageNet32 MNIST Parquet",
     "data.stacked": "StackedDigits",
     "data.text": "GeneratedSentences TextFile",
-    "effect_sections": "Interactions Power SeedVariance WhileRunning",
+    "effect_sections": "ArmsByFactor Interactions Power SeedVariance WhileRunning",
     "initialisation": "HeNormal HeUniform NormalWeights OrthogonalWeights ScaledUniform UniformWeights",
     "losses.conditional": "ACGAN",
     "losses.constraints": "DRAGANPenalty GradientPenalty WeightClip ZeroCentredPenalty",
@@ -51,8 +51,9 @@ _HOMES = {
     "portrait_sections": "BetweenGaussians Convergence GradientNorms ModesOverTime ParallelDistances ValueSurfaces "
     "WeightShapes",
     "portraits": "ActivationGradients CriticSurface EstimatedDivergences SampleClouds WeightHistograms",
-    "recipes": "DRAGAN GAN_MIXTURE LSGAN LSGAN_BASELINE LSGAN_MIXTURE LSGAN_RMSPROP RANDOM_GAN RANDOM_WGAN_GP "
-    "STANDARD_GAN WGAN_CLIP WGAN_CLIP_TF WGAN_GP WGAN_GP_HALF WGAN_GP_TOY",
+    "recipes": "DRAGAN GAN_MIXTURE LSGAN LSGAN_BASELINE LSGAN_MIXTURE LSGAN_RMSPROP "
+    "RANDOM_ARCHITECTURE_LABELS RANDOM_ARCHITECTURES RANDOM_GAN RANDOM_WGAN_GP STANDARD_GAN WGAN_CLIP "
+    "WGAN_CLIP_TF WGAN_GP WGAN_GP_HALF WGAN_GP_TOY",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
     "ScoreCurves Stability Survival Traces VerdictMatrix",

@@ -5,14 +5,22 @@ Nothing that was only recalled is shown as a number or a fact; see `evidence`. N
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gansweep.evidence import RECALLED_TAGS, UNSTATED_TAG, Claim, Fact, Finding, PublishedOutcomes, PublishedTable
-from gansweep.page import Results, Section, Table
+from gansweep.page import Results, Section, Table, arm_labels
 from gansweep.parts import part
 from gansweep.sections import nothing
 
 NO_CLAIM = "Nothing to show: no published claim is written down for this study."
+AGREEMENTS = (
+    "Each is judged by a written agreement, whose limits were set before any result unless it is said here that they "
+    "were changed."
+)
+REDUCED = (
+    "At this reduced preset only orderings are judged, and what has a closed form; no number here is held against a "
+    "published score."
+)
 
 
 def ids_of(results: Results) -> tuple[str, ...]:
@@ -58,11 +66,12 @@ class Claims:
         text = [
             f"Of {len(found)} claims, judged {preset}: "
             + ", ".join(f"{count} {name}" for name, count in counts.items())
-            + ". Each is judged by an agreement that was written down before any result, in the file "
-            "gansweep/published/claims.py; the tags in brackets say how a published fact is known.",
+            + f". {AGREEMENTS} The agreements stand in the file gansweep/published/claims.py; the tags in brackets say "
+            "how a published fact is known.",
+            *amendments(found),
         ]
         if results.plan["preset"] not in (None, "paper"):
-            text.append("At this reduced preset only orderings are judged; no number here is the paper's absolute one.")
+            text.append(REDUCED)
         if unsure := sum(not one.claim.verified for one in found):
             text.append(
                 f"The outcome of {unsure} of them is only recalled, not read: such a claim is no published fact, "
@@ -87,6 +96,16 @@ class Claims:
                 Table(shown=agreements, caption="What each judgement asks for.", numbers=agreements),
             ),
         )
+
+
+def amendments(judged: Iterable[object]) -> list[str]:
+    """A paragraph for each of these `judging.Judgement`s whose agreement was changed after a result had been seen."""
+    claims = [one.claim for one in judged]  # type: ignore[attr-defined]
+    return [
+        f"The agreement on “{claim.sentence}” was changed after a result had been seen. {claim.agreement.amended}"
+        for claim in claims
+        if claim.agreement.amended
+    ]
 
 
 def claim_rows(judged: Iterable[object]) -> list[dict[str, str]]:
@@ -123,7 +142,8 @@ class PublishedNumbers:
         if values:
             rows = [{"what": one.what, "value": str(one), "source": one.source} for one in values]
             tables.append(_plain_table(rows, "Published values, as printed or derived."))
-        tables += [_published(fact) for fact in facts if isinstance(fact, PublishedTable | PublishedOutcomes)]
+        labels = arm_labels(results.plan)
+        tables += [_published(fact, labels) for fact in facts if isinstance(fact, PublishedTable | PublishedOutcomes)]
         if clashes:
             rows = [
                 {
@@ -162,9 +182,15 @@ def _plain_table(rows: list[dict[str, str]], caption: str) -> Table:
     return Table(shown=frame, caption=caption, numbers=frame)
 
 
-def _published(fact: PublishedTable | PublishedOutcomes) -> Table:
+def _published(fact: PublishedTable | PublishedOutcomes, labels: Mapping[str, str]) -> Table:
+    """The table with our names for its arms."""
     numbers = fact.frame()
-    shown = numbers.astype(object).map(_cell).rename(columns=lambda name: str(name).replace("_", " "))
+    names = {name: name.replace("_", " ") for name in map(str, numbers.columns)}
+    if isinstance(fact, PublishedOutcomes):
+        for end, arm in (("a", fact.arm_a), ("b", fact.arm_b)):
+            told = labels.get(arm, arm)
+            names |= {f"only_{end}": f"only {told}", f"success_{end}": f"{told} succeeds"}
+    shown = numbers.replace({"arm": dict(labels)}).astype(object).map(_cell).rename(columns=names)
     note = getattr(fact, "note", "")
     protocol = f" Protocol: {fact.protocol}." if fact.protocol else ""
     return Table(
@@ -199,7 +225,7 @@ class FreeChoices:
             for one in open_ones
         ]
         told = (
-            f"Marked {UNSTATED_TAG} in the register: what the source leaves open is a free choice of ours. The "
+            f"What a source leaves open [{UNSTATED_TAG}] is a free choice of ours. The "
             "configuration and the caveats of this study record each one.",
         )
         unsure = tuple(
@@ -207,7 +233,7 @@ class FreeChoices:
             for one in recalled
         )
         if not rows:
-            return Section(title=self.title, text=("The register names nothing that the sources leave open.", *unsure))
+            return Section(title=self.title, text=("Nothing is known that the sources leave open.", *unsure))
         return Section(
             title=self.title, text=told + unsure, tables=(_plain_table(rows, "What the sources do not state."),)
         )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gansweep.records import Results
-    from gansweep.study import Selection, Study
+    from gansweep.selection import Selection
 
 app = typer.Typer(
     name="gansweep",
@@ -58,28 +56,16 @@ TrackingUri = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_HOME = Path("gansweep-home")
+DEFAULT_HOME, DEFAULT_PAGES = Path("gansweep-home"), Path("dashboards")
 
 
 def _selection(
     study: str, preset: str | None, draws: int | None, seed: int | None, data: str | None, arms: str | None
 ) -> Selection:
-    from gansweep.study import Selection
+    from gansweep.selection import Selection
 
     chosen = None if arms is None else tuple(arm.strip() for arm in arms.split(","))
     return Selection(file=study, preset=preset, draws=draws, seed=seed, data=data, arms=chosen)
-
-
-def _sized(selection: Selection) -> Selection:
-    """With the default preset, where none was named: laptop, or else the study's first."""
-    import dataclasses
-
-    from gansweep.study import load_study
-
-    if selection.preset is not None:
-        return selection
-    presets = load_study(selection.file).presets
-    return dataclasses.replace(selection, preset="laptop" if "laptop" in presets else next(iter(presets), None))
 
 
 def _console() -> Console:
@@ -92,6 +78,10 @@ def _uri(home: Path, tracking_uri: str | None) -> str:
     from gansweep.records import default_uri
 
     return tracking_uri or default_uri(home)
+
+
+def _reports(home: Path) -> Path:
+    return home / "reports"
 
 
 @app.command(epilog="Example: gansweep plan studies/arch_robustness.py --preset laptop")
@@ -109,7 +99,7 @@ def plan(
     """Show what a launch would run: cells, arms and their differences, counts, and a forecast."""
     from gansweep.launch.forecast import describe_plan, print_plan
 
-    selection = _sized(_selection(study, preset, draws, seed, data, arms))
+    selection = _selection(study, preset, draws, seed, data, arms).sized()
     described = describe_plan(selection, home, probe=probe)
     if as_json:
         print(json.dumps(described))
@@ -167,9 +157,10 @@ def launch(
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Run a study. The same command again goes on where it stopped and trains nothing twice."""
+    from gansweep.launch.status import print_end
     from gansweep.launch.sweep import Settings, sweep
 
-    selection = _sized(_selection(study, preset, draws, seed, data, arms))
+    selection = _selection(study, preset, draws, seed, data, arms).sized()
     settings = Settings(
         home=home,
         tracking_uri=tracking_uri,
@@ -182,49 +173,17 @@ def launch(
         patience=patience,
         keep_states=keep_states,
     )
-    swept = sweep(selection, settings)
-    counts, console = swept.counts, _console()
-    console.print(
-        f"planned {counts['planned']} = done {counts['done']} + failed {counts['failed']}"
-        f" + cancelled {counts['cancelled']} + running {counts['running']} + not started {counts['not_started']}",
-        highlight=False,
-    )
+    swept, console = sweep(selection, settings), _console()
+    print_end(swept, console)
     if swept.unrecorded:
-        console.print(
-            f"not everything could be recorded ({swept.unrecorded}); nothing is lost: "
-            "the same command records the rest",
-            style="red",
-        )
         raise typer.Exit(3)
     if not swept.complete:
-        console.print("stopped before the end; the same command goes on")
         raise typer.Exit(130)
     if report:
-        console.print(str(_write_report(selection.study(), swept.run, settings.uri, home)), highlight=False)
+        from gansweep import formats
 
-
-def _write_report(study: Study, run: str, uri: str, home: Path) -> Path:
-    from gansweep import recorder, records
-    from gansweep.report import write
-
-    results = records.read(uri, run)
-    path = write(results, study.report, home / "reports" / f"{run}.html", records.run_page(uri, results.trials))
-    recorder.attach(uri, run, path)
-    return path
-
-
-def _run(study: Study, selection: Selection, uri: str) -> str:
-    """The run that a reading command means: the selected one, else the last launched of this study."""
-    from gansweep import records
-
-    if any(getattr(selection, name) is not None for name in ("preset", "draws", "seed", "data", "arms")):
-        return _sized(selection).run_name(study)
-    found = records.runs(uri, study.name)
-    if not found:
-        raise ValueError(
-            f"study {study.name!r} has no recorded run yet; start it with: gansweep launch {selection.file}"
-        )
-    return found[0]
+        path = formats.page(settings.uri, swept.run, selection.study().report, _reports(home))
+        console.print(str(path), highlight=False)
 
 
 @app.command(epilog="Example: gansweep status studies/arch_robustness.py --json")
@@ -240,37 +199,17 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the counts of a run and the verdicts of each arm. Default: the last launched run."""
-    from gansweep import records
-    from gansweep.analysis import tally
-    from gansweep.launch.lock import is_driven
-    from gansweep.study import load_study
+    from gansweep.finding import run_of
+    from gansweep.launch.status import count, print_counts
+    from gansweep.selection import load_study
 
-    loaded = load_study(study)
-    uri = _uri(home, tracking_uri)
-    run = _run(loaded, _selection(study, preset, draws, seed, data, arms), uri)
-    counted = {"study": loaded.name, "run": run, **tally(records.read(uri, run).trials)}
-    counted["driven"] = is_driven(home.resolve() / "studies" / run)
+    loaded, uri = load_study(study), _uri(home, tracking_uri)
+    run = run_of(_selection(study, preset, draws, seed, data, arms), loaded, uri)
+    counted = count(loaded.name, run, uri, home)
     if as_json:
         print(json.dumps(counted))
     else:
-        _print_counts(counted)
-
-
-def _print_counts(counted: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    console = _console()
-    keys = ("planned", "done", "failed", "cancelled", "running", "not_started")
-    console.print(counted["run"], style="bold")
-    if not counted["driven"] and counted["done"] + counted["failed"] < counted["planned"]:
-        console.print("no launch is running it now: the same launch command goes on")
-    console.print("  ".join(f"{key.replace('_', ' ')} {counted[key]}" for key in keys), highlight=False)
-    table = Table(box=None, header_style="dim")
-    for name in ("arm", "verdicts"):
-        table.add_column(name)
-    for arm, of_arm in counted["arms"].items():
-        table.add_row(arm, "  ".join(f"{name} {n}" for name, n in of_arm["verdicts"].items()) or "-")
-    console.print(table)
+        print_counts(counted, _console())
 
 
 @app.command(epilog="Examples: gansweep why c003/gan  |  gansweep why 5f3a --run arch_robustness-laptop --json")
@@ -293,42 +232,16 @@ def why(
     from rich.console import Console
 
     from gansweep import story, telling
+    from gansweep.finding import trial_of
 
     uri = _uri(home, tracking_uri)
-    results, found = _find_trial(uri, trial, run)
+    results, found = trial_of(trial, run, uri)
     told = story.tell(results, found)
-    path = telling.write(results, told, uri, home / "reports" / f"why-{found}.html") if page else None
+    path = telling.write(results, told, uri, _reports(home) / f"why-{found}.html") if page else None
     if as_json:
         print(json.dumps({**story.facts(told), "page": path and str(path)}))
     else:
         telling.show(told, Console(), path)
-
-
-def _find_trial(uri: str, name: str, run: str | None) -> tuple[Results, str]:
-    """The run that holds the trial, and its id; an id is looked for in every run, the last launched first."""
-    import pandas as pd
-
-    from gansweep import records, story
-
-    recorded = list(records.parent_runs(uri))
-    if not recorded:
-        raise ValueError("no run is recorded yet; start one with: gansweep launch STUDY")
-    seen, unread = [], []
-    for one in [run] if run else recorded[:1] if "/" in name else recorded:
-        try:
-            results = records.read(uri, one)
-        except ValueError:
-            if run:
-                raise
-            unread.append(one)  # of an older gansweep, or without its plan: another run may hold the trial
-            continue
-        if (found := story.match(results.trials, name)) is not None:
-            return results, found
-        seen.append(results.trials)
-    not_asked = f" (not read, of an older gansweep: {', '.join(unread)})" if unread else ""
-    if not seen:
-        raise ValueError(f"no recorded run can be read{not_asked}; start one with: gansweep launch STUDY")
-    raise ValueError(f"{story.unknown(name, pd.concat(seen))}{not_asked}")
 
 
 @app.command(
@@ -362,45 +275,17 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a run, whether or not it has ended. Default: the last launched run."""
-    from gansweep import manuscript, records
-    from gansweep.parts import misspelt
-    from gansweep.report import markdown as as_markdown
+    from gansweep import formats
+    from gansweep.finding import run_of
+    from gansweep.selection import load_study
 
-    if format not in manuscript.FORMATS:
-        raise misspelt("format", format, manuscript.FORMATS)
-    if figures is not None and figures not in manuscript.KINDS:
-        raise misspelt("kind of figure", figures, manuscript.KINDS)
+    kind, uri = formats.kind_of(format, figures), _uri(home, tracking_uri)
     if compare is not None:
-        print(_comparison(compare, format, _uri(home, tracking_uri), home))
+        print(formats.compared(compare, format, uri, _reports(home)))
         return
-    selection = _selection(study, preset, draws, seed, data, arms)
-    uri = _uri(home, tracking_uri)
-    loaded = selection.study() if preset else _selection(study, None, None, None, None, None).study()
-    run = _run(loaded, selection, uri)
-    folder = to or home / "reports" / run
-    if figures is not None:
-        paths = manuscript.figures(records.read(uri, run), loaded.report, folder, figures)
-        print("\n".join(map(str, paths)) or "no section of this study has a figure yet")
-    elif format == "html":
-        print(_write_report(loaded, run, uri, home))
-    elif format == "csv":
-        print("\n".join(map(str, manuscript.csv(records.read(uri, run), loaded.report, folder))))
-    else:
-        told = as_markdown if format == "markdown" else manuscript.latex
-        print(told(records.read(uri, run), loaded.report))
-
-
-def _comparison(runs: tuple[str, str], format: str, uri: str, home: Path) -> str:
-    """The Markdown of two runs side by side, or the path of the page."""
-    from gansweep import comparison, records
-    from gansweep.report import write_whole
-
-    if format not in ("html", "markdown"):
-        raise ValueError(f"--compare writes html or markdown, not {format}")
-    a, b = (records.read(uri, run) for run in runs)
-    if format == "markdown":
-        return comparison.markdown(a, b)
-    return str(write_whole(home / "reports" / f"{runs[0]}-and-{runs[1]}.html", comparison.page(a, b)))
+    loaded = load_study(study)
+    run = run_of(_selection(study, preset, draws, seed, data, arms), loaded, uri)
+    print(formats.written(kind, uri, run, loaded.report, _reports(home), to))
 
 
 @app.command(epilog="Example: gansweep export studies/arch_robustness.py --format parquet --to results")
@@ -417,22 +302,16 @@ def export(
     format: Annotated[str, typer.Option(help="csv or parquet.")] = "csv",
 ) -> None:
     """Write the two frames of a run, trials and steps, and its design card."""
-    from gansweep import records
+    from gansweep import formats, records
+    from gansweep.finding import run_of
     from gansweep.parts import misspelt
-    from gansweep.study import load_study
+    from gansweep.selection import load_study
 
-    if format not in ("csv", "parquet"):
-        raise misspelt("format", format, ("csv", "parquet"))
+    if format not in formats.OF_FRAMES:
+        raise misspelt("format", format, formats.OF_FRAMES)
     uri = _uri(home, tracking_uri)
-    run = _run(load_study(study), _selection(study, preset, draws, seed, data, arms), uri)
-    results = records.read(uri, run)
-    folder = to or home / "exports" / run
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(json.dumps(results.plan, indent=1))
-    for name in ("trials", "steps"):
-        frame, path = getattr(results, name), folder / f"{name}.{format}"
-        frame.to_csv(path, index=False) if format == "csv" else frame.to_parquet(path, index=False)
-        print(path)
+    run = run_of(_selection(study, preset, draws, seed, data, arms), load_study(study), uri)
+    print(formats.frames(records.read(uri, run), to or home / "exports" / run, format))
 
 
 @app.command(
@@ -462,12 +341,10 @@ def reproduce(
     is 1.
     """
     from gansweep import published
+    from gansweep.finding import answering
     from gansweep.launch import reproduce as reproduction
 
-    answering = [str(folder / f"{name}.py") for name in published.IDS_OF_STUDY if (folder / f"{name}.py").is_file()]
-    files = study or answering
-    if not files:
-        raise ValueError(f"no study in {str(folder)!r} answers a published claim: {', '.join(published.IDS_OF_STUDY)}")
+    files = study or answering(folder)
     selections = {file: _selection(file, preset, None, None, None, None) for file in files}
     if only_list:
         for file, selection in selections.items():
@@ -491,35 +368,22 @@ def dashboard(
             help="Folder of dashboard files, a page for each study, or one such file. Studies without one get a "
             "general page."
         ),
-    ] = Path("dashboards"),
+    ] = DEFAULT_PAGES,
     home: Home = DEFAULT_HOME,
     tracking_uri: TrackingUri = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8050,
 ) -> None:
     """Serve a live page of every run of a tracking store; they follow the sweeps as trials end."""
-    from gansweep.dashboard import serve
+    from gansweep.dashboard import load_pages, serve
     from gansweep.following import Store
-    from gansweep.parts import misspelt
 
-    if not pages.exists() and pages != Path("dashboards"):
-        known = sorted(map(str, pages.parent.glob("*.py"))) or ["(no *.py file there)"]
-        raise misspelt("dashboard file", str(pages), known)
-    files = sorted(pages.glob("*.py")) if pages.is_dir() else [pages] if pages.exists() else []
+    of_studies = load_pages(pages) if pages.exists() or pages != DEFAULT_PAGES else {}
     store = Store(_uri(home, tracking_uri))
     for row in store.overview():
         print(f"{row['run']}: http://{host}:{port}/{row['run']}")
     print(f"all runs: http://{host}:{port}/", flush=True)
-    serve(store, {file.stem: _module(file) for file in files}, host=host, port=port)
-
-
-def _module(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"gansweep_dashboard_{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    serve(store, of_studies, host=host, port=port)
 
 
 @app.command(epilog="Example: gansweep studies")
@@ -530,18 +394,10 @@ def studies(
     as_json: AsJson = False,
 ) -> None:
     """List the study files of a folder with their questions, presets and recorded runs."""
-    from gansweep import records
-    from gansweep.study import load_study
+    from gansweep.finding import studies_in
 
-    uri = _uri(home, tracking_uri)
-    recorded = not (tracking_uri is None and not (home / "mlflow.db").exists())
-    rows = []
-    for file in sorted(folder.glob("*.py")):
-        study = load_study(file)
-        runs = records.runs(uri, study.name) if recorded else []
-        rows.append({"file": str(file), "question": study.question, "presets": list(study.presets), "runs": runs})
-    if not rows:
-        raise ValueError(f"no study file in {str(folder)!r}")
+    recorded = tracking_uri is not None or (home / "mlflow.db").exists()
+    rows = studies_in(folder, _uri(home, tracking_uri) if recorded else None)
     if as_json:
         print(json.dumps(rows))
         return

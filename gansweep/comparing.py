@@ -16,14 +16,15 @@ import pandas as pd
 from scipy import stats
 
 from gansweep.intervals import Floats, wilson
-from gansweep.outcomes import check_protocol, diverged, stopped
-from gansweep.page import Results
+from gansweep.outcomes import check_protocol, diverged, stopped, unanswered
+from gansweep.page import Results, in_grid
 
 LEVEL = 0.95
 
 
 REPRODUCED, CONTRADICTED, UNDECIDABLE = "reproduced", "contradicted", "undecidable"
 Answer = tuple[str, str]  # a judgement and the evidence for it
+NOTHING_TRAINS = "No run of either side trained, so this compares what learnt nothing."
 
 
 class NotRecorded(Exception):
@@ -72,36 +73,68 @@ def named_arm(results: Results, arm: str) -> pd.DataFrame:
 # --------------------------------------------------------------------------------------------------- one column
 
 
-def values(results: Results, trials: pd.DataFrame, column: str, *, higher: bool = True) -> tuple[Floats, Floats]:
+def values(
+    results: Results, trials: pd.DataFrame, column: str, *, higher: bool = True, diverged_is_worst: bool = True
+) -> tuple[Floats, Floats]:
     """The least and the most that each trial's value may be, turned so that more is better.
 
-    A finished trial has its value twice. One that diverged, or ended without a value and was not stopped, is worse than
-    every other: -inf twice. One that was stopped by a rule, lost or has not ended may be anything: -inf and inf.
-    A column that is not of `trials` is the last that the trial reported in `steps`. Scores of two protocols are a
-    `NotRecorded`, and so is a column that no trial has.
+    A trial that ended with a value has it twice. One that diverged is worse than every other: -inf twice; where the
+    column is no score but a measurement, of which a diverged trial has none, `diverged_is_worst` is False and it may be
+    anything. One that was stopped by a rule, was lost, has not ended, or has no value though it did not diverge may be
+    anything: -inf and inf. A column that is not of `trials` is the last that the trial reported in `steps`. Scores of
+    two protocols are a `NotRecorded`, and so is a column that no trial has though one did not diverge.
     """
+    trials = _with_column(results, trials, column)
+    _check_protocol(trials, column)
+    value = pd.to_numeric(trials[column]).to_numpy(dtype=float, na_value=np.nan) * (1 if higher else -1)
+    done = (trials["status"] == "done").to_numpy(dtype=bool) & ~stopped(trials) & ~unanswered(trials, column)
+    broken = diverged(trials).to_numpy(dtype=bool)
+    known = done & (np.isfinite(value) | broken) & (diverged_is_worst | ~broken)
+    low = np.where(known & ~broken, value, -np.inf)
+    return low, np.where(known, low, np.inf)
+
+
+def _with_column(results: Results, trials: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The trials with the column, from their last reports if it is none of theirs."""
     if column not in trials and column in results.steps:
         seen = results.steps.loc[results.steps[column].notna(), ["trial", "step", column]]
         last = seen.sort_values("step").groupby("trial")[column].last()
         trials = trials.assign(**{column: trials["trial"].map(last)})
-    if column not in trials or trials[column].isna().all():
+    if column not in trials or (trials[column].isna() & ~diverged(trials)).all():
         raise NotRecorded(f"no trial has recorded {column}")
+    return trials
+
+
+def _check_protocol(trials: pd.DataFrame, column: str) -> None:
     try:
         check_protocol(trials, column)
     except ValueError as error:
         raise NotRecorded(str(error)) from error
-    value = pd.to_numeric(trials[column]).to_numpy(dtype=float, na_value=np.nan) * (1 if higher else -1)
-    done = (trials["status"] == "done").to_numpy(dtype=bool)
-    open_ended = stopped(trials) | ~done
-    lost = done & ~open_ended & (~np.isfinite(value) | diverged(trials).to_numpy(dtype=bool))
-    low = np.where(open_ended | lost, -np.inf, value)
-    return low, np.where(open_ended, np.inf, low)
+
+
+def measured(results: Results, trials: pd.DataFrame, column: str) -> Floats:
+    """The measurement of every one of the trials; `NotRecorded` where one has none, as the others are no sample.
+
+    A trial has none if it diverged, was stopped or lost, or has not ended.
+    """
+    low, high = values(results, trials, column, diverged_is_worst=False)
+    if absent := int((low != high).sum()):
+        why = "they diverged, were stopped or lost, or have not ended, and the others are no sample of all"
+        raise NotRecorded(f"{absent} of {len(low)} trials have no {column}: {why}")
+    return low
 
 
 def unit_of(results: Results) -> str:
     """What is resampled: "cell", or "seed" where cells are a grid's or there is one only."""
-    grid = str(results.plan.get("search", {}).get("by", "")).startswith("Grid(")
-    return "seed" if grid or not results.plan["factors"] else "cell"
+    return "seed" if in_grid(results.plan) or not results.plan["factors"] else "cell"
+
+
+def units(results: Results) -> pd.DataFrame:
+    """The trials with what is resampled as their cell: in a grid, whose cells are all there are, each seed of one."""
+    trials = results.trials
+    if unit_of(results) == "cell":
+        return trials
+    return trials.assign(cell=trials["cell"].astype(str) + " " + trials["seed"].astype(str))
 
 
 @dataclass(frozen=True)
@@ -110,7 +143,8 @@ class Difference:
 
     `middle` is "mean" with Student's interval where every block has both values and they differ, else "median" with
     the interval of the order statistics, in which a run without a value is beaten by every other and one that was
-    stopped, lost or has not ended is anything. `num` counts the independent units, `unit` names them.
+    stopped, lost or has not ended is anything. `num` counts the independent units, `unit` names them; `cells` says of
+    how many cells of a grid they are.
     """
 
     value: float
@@ -120,6 +154,7 @@ class Difference:
     unit: str
     middle: str
     values: Floats
+    cells: int = 1
 
     @property
     def better(self) -> bool:
@@ -133,6 +168,7 @@ class Difference:
 
     def __str__(self) -> str:
         units = f"{self.num} {self.unit}{'s' if self.num != 1 else ''}"
+        units += f" of {self.cells} cells" if self.cells > 1 else ""
         if self.num < 2 or not np.isfinite([self.low, self.high]).any():
             told = "no interval" if self.num < 2 else "the interval is unbounded"
             return f"{self.middle} difference {told_number(self.value)} over {units}, {told}"
@@ -150,32 +186,50 @@ def told_number(value: float) -> str:
 
 
 def difference(
-    results: Results, a: pd.DataFrame, b: pd.DataFrame, column: str, *, higher: bool = True, middle: str | None = None
+    results: Results,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    column: str,
+    *,
+    higher: bool = True,
+    middle: str | None = None,
+    diverged_is_worst: bool = True,
 ) -> Difference:
     """B's value less A's, block by block, turned so that a positive one means that B is better.
 
     Seeds of a cell are averaged where cells are what is drawn. `middle` asks for the median even where all blocks have
-    both values. No common block is a `NotRecorded`.
+    both values. Of a measurement `diverged_is_worst` is False, see `values`. No common block is a `NotRecorded`.
     """
-    low, high = paired_values(results, a, b, column, higher=higher)
+    low, high = paired_values(results, a, b, column, higher=higher, diverged_is_worst=diverged_is_worst)
     num = len(low)
     whole = np.isfinite(low).all() and np.array_equal(low, high)
+    cells = len({*a["cell"]} & {*b["cell"]}) if in_grid(results.plan) else 1
     unit = unit_of(results)
     if whole and middle != "median":
         mean = float(low.mean())
-        return Difference(mean, *_student(low), num, unit, "mean", low)
+        return Difference(mean, *_student(low), num, unit, "mean", low, cells)
     low_end, high_end = median_interval(low)[0], median_interval(high)[1]
     centre = float(np.median(low)) if np.array_equal(low, high) else float("nan")
-    return Difference(centre, low_end, high_end, num, unit, "median", low)
+    return Difference(centre, low_end, high_end, num, unit, "median", low, cells)
 
 
 def paired_values(
-    results: Results, a: pd.DataFrame, b: pd.DataFrame, column: str, *, higher: bool = True
+    results: Results,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    column: str,
+    *,
+    higher: bool = True,
+    diverged_is_worst: bool = True,
 ) -> tuple[Floats, Floats]:
-    """[units]: the least and the most that B less A may be. Two runs without a value are equal."""
+    """[units]: the least and the most that B less A may be. Two runs that diverged are equal.
+
+    Scores of two protocols are a `NotRecorded`, also where either side has one only.
+    """
+    _check_protocol(pd.concat([_with_column(results, one, column) for one in (a, b)]), column)
     frames = []
     for trials in (a, b):
-        least, most = values(results, trials, column, higher=higher)
+        least, most = values(results, trials, column, higher=higher, diverged_is_worst=diverged_is_worst)
         frame = pd.DataFrame({"least": least, "most": most, "cell": trials["cell"], "seed": trials["seed"]})
         if frame.duplicated(["cell", "seed"]).any():
             raise NotRecorded("more than one arm of this run is on one side of the claim")
@@ -193,17 +247,27 @@ def paired_values(
     return told["least"].to_numpy(dtype=float), told["most"].to_numpy(dtype=float)
 
 
-def _student(x: Floats) -> tuple[float, float]:
+def _student(x: Floats, level: float = LEVEL) -> tuple[float, float]:
     if len(x) < 2 or np.ptp(x) == 0:  # two numbers that happen to be equal say nothing of the spread
         return median_interval(x)
-    found = stats.ttest_1samp(x, 0).confidence_interval(LEVEL)
+    found = stats.ttest_1samp(x, 0).confidence_interval(level)
     return float(found.low), float(found.high)
 
 
-def interval_of_mean(x: Floats) -> tuple[float, float, float]:
-    """The mean of independent numbers with Student's 95% interval; unbounded for fewer than two."""
-    low, high = _student(np.asarray(x, dtype=float))
+def interval_of_mean(x: Floats, level: float = LEVEL) -> tuple[float, float, float]:
+    """The mean of independent finite numbers with Student's interval; unbounded for fewer than two.
+
+    Where all are equal it is the 95% interval of the median, which fewer than six numbers do not have either.
+    """
+    low, high = _student(np.asarray(x, dtype=float), level)
     return float(np.mean(x)), low, high
+
+
+def told_interval(low: float, high: float, unit: str = "") -> str:
+    """A 95% interval in brackets, or that there is none."""
+    if not np.isfinite([low, high]).all():
+        return "(no interval)"
+    return f"(95%: {low:.3g}{unit} to {high:.3g}{unit})"
 
 
 def median_interval(x: Floats) -> tuple[float, float]:
@@ -242,6 +306,11 @@ def share(count: float, num: int) -> Share:
     return Share(count, num, float(low), float(high))
 
 
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The p-value of the exact McNemar test, which is that of the sign test on wins and losses."""
+    return float(min(1.0, 2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
+
+
 def trained(trials: pd.DataFrame) -> Floats:
     """[trials]: 1 where the verdict is trained, 0 where it is another, NaN where a trial was stopped or has not ended.
 
@@ -250,3 +319,8 @@ def trained(trials: pd.DataFrame) -> Floats:
     done = (trials["status"] == "done").to_numpy(dtype=bool) & ~stopped(trials)
     good = (trials["verdict"].astype(object).fillna("") == "trained").to_numpy(dtype=bool)
     return np.where(done, good.astype(float), np.nan)
+
+
+def nothing_trained(*sides: pd.DataFrame) -> bool:
+    """Whether no trial of any side is known to have trained: then a difference of scores is one of failures."""
+    return not any((trained(one) == 1).any() for one in sides)

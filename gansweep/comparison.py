@@ -7,7 +7,6 @@ of the partners are compared only where their scores have one protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,9 @@ import pandas as pd
 
 from gansweep import analysis, comparing, figures, report, wording
 from gansweep.page import Drawing, Results, Section, Table, arm_labels
+from gansweep.sections import counts_nothing, nothing
 
 SHOWN = 40  # of trials whose verdict changed
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two runs, and what it is called."""
-
-    name: str
-    results: Results
 
 
 def page(a: Results, b: Results) -> str:
@@ -102,10 +94,9 @@ def _outcomes(a: Results, b: Results) -> Section:
     if not common or not thresholds:
         return Section(title=title, text=("Nothing to show: the runs share no arm or no threshold.",))
     labels, names = arm_labels(a.plan), (a.plan["run"], b.plan["run"])
-    try:
-        rates = [analysis.success_rates(one.trials, thresholds, one.plan["score"]) for one in (a, b)]
-    except ValueError as error:
-        return Section(title=title, text=(f"Nothing to show: {error}.",))
+    if why := counts_nothing(a) or counts_nothing(b):
+        return nothing(title, why)
+    rates = [analysis.success_rates(one.trials, thresholds, one.plan["score"]) for one in (a, b)]
     both = rates[0].merge(rates[1], on=["arm", "threshold"], suffixes=("_a", "_b"))
     rows = []
     for row in both[both["arm"].isin(common)].to_dict("records"):
@@ -117,8 +108,8 @@ def _outcomes(a: Results, b: Results) -> Section:
             )
         rows.append(told)
     text = (
-        "Success rates of every arm in the two runs, each with its own 95% interval; the cells of the runs need not be "
-        "the same. Their protocols are among the fields above where they differ.",
+        "Success rates of every arm that both runs have, each with its own 95% interval; the cells of the runs need "
+        "not be the same. Their protocols are among the fields above where they differ.",
     )
     table = Table(
         shown=pd.DataFrame(rows), caption="Successes of the known trials, per arm and threshold.", numbers=both
@@ -132,7 +123,8 @@ def _outcomes(a: Results, b: Results) -> Section:
 def partners(a: Results, b: Results) -> pd.DataFrame:
     """A row per trial that both runs have: cell, seed, arm, and for each run trial, status, verdict and score.
 
-    Columns of the first run end in _a, of the second in _b; `score` is NaN where a run has none.
+    Columns of the first run end in _a, of the second in _b; `score` is the final one, NaN where a run has none: a trial
+    that diverged, that a rule stopped, that was lost or that has not ended.
     """
     factors = [name for name in a.plan["factors"] if name in b.plan["factors"]]
     if set(a.plan["factors"]) != set(b.plan["factors"]):
@@ -144,7 +136,8 @@ def partners(a: Results, b: Results) -> pd.DataFrame:
         for name in ("cell", "trial", "status", "verdict"):
             told[name] = one.trials[name]
         score = one.plan["score"]
-        told["score"] = pd.to_numeric(one.trials[score]) if score in one.trials else np.nan
+        final = (one.trials["status"] == "done") & ~analysis.diverged(one.trials) & ~analysis.stopped(one.trials)
+        told["score"] = pd.to_numeric(one.trials[score]).where(final) if score in one.trials else np.nan
         protocol = f"{score}_protocol"
         told["protocol"] = one.trials.get(protocol)
         frames.append(told)
@@ -169,17 +162,19 @@ def _differences(a: Results, b: Results, pairs: pd.DataFrame) -> Section:
     if not same.all():
         text.append(f"The {label} of the two runs has two protocols, so their scores are not compared.")
         return Section(title=title, text=tuple(text))
-    rows, numbers = [], []
+    rows, numbers, unit = [], [], comparing.unit_of(a)
     for arm, group in known.groupby("arm", sort=False):
-        change = (group["score_b"] - group["score_a"]).to_numpy(dtype=float)
-        mean, low, high = comparing.interval_of_mean(change)
+        change = (group["score_b"] - group["score_a"]).astype(float)
         equal = int((change == 0).sum())
-        numbers.append({"arm": arm, "pairs": len(change), "equal": equal, "mean": mean, "low": low, "high": high})
+        if unit == "cell":
+            change = change.groupby(group["cell_a"], sort=False).mean()
+        mean, low, high = comparing.interval_of_mean(change.to_numpy())
+        numbers.append({"arm": arm, "pairs": len(group), "equal": equal, "mean": mean, "low": low, "high": high})
         interval = f"{low:+.3g} to {high:+.3g}" if np.isfinite([low, high]).all() else "—"
-        rows.append((labels.get(str(arm), arm), len(change), equal, f"{mean:+.3g}", interval))
+        rows.append((labels.get(str(arm), arm), len(group), equal, f"{mean:+.3g}", interval))
     shown = pd.DataFrame(rows, columns=["arm", "common trials", "equal", "mean difference", "95% interval"])
     names = f"{b.plan['run']} less {a.plan['run']}"
-    caption = f"Final {label}, {names}, over the trials that are in both."
+    caption = f"Final {label}, {names}, over the {unit}s that are in both."
     table = Table(shown=shown, caption=caption, numbers=pd.DataFrame(numbers))
     figure = figures.run_against_run(known, list(a.plan["arms"]), labels, label, (a.plan["run"], b.plan["run"]))
     told = f"Final {label} of each common trial in the two runs; on the dashed line nothing has changed."
@@ -198,9 +193,10 @@ def _verdicts(a: Results, b: Results, pairs: pd.DataFrame) -> Section:
     shown = kinds.assign(arm=kinds["arm"].map(lambda arm: labels.get(arm, arm)))
     shown = shown.rename(columns={"verdict_a": names[0], "verdict_b": names[1]})
     single = changed[["cell_a", "seed", "arm", "trial_a", "verdict_a", "trial_b", "verdict_b"]].head(SHOWN)
-    shown_single = single.astype(str).rename(
-        columns=lambda name: name.replace("_a", f", {names[0]}").replace("_b", f", {names[1]}")
-    )
+    runs = dict(zip("ab", names, strict=True))
+    called = {f"{name}_{end}": f"{name}, {runs[end]}" for name in ("cell", "trial", "verdict") for end in "ab"}
+    shown_single = single.assign(arm=single["arm"].map(lambda arm: labels.get(arm, arm))).astype(str)
+    shown_single = shown_single.rename(columns=called)
     text = (f"Of {len(ended)} trials with a verdict in both runs {len(changed)} have another one.",)
     tables = (
         Table(shown=shown, caption="How verdicts changed.", numbers=kinds),

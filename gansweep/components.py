@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from gansweep.intervals import Floats
-from gansweep.outcomes import arms_of, check_protocol
+from gansweep.outcomes import arms_of, check_protocol, diverged, stopped
 
 ONE_SEED = "every configuration has one seed: Study.repeats gives it further ones"
 COLUMNS = ["component", "arm", "variance", "low", "high", "degrees", "reason"]
@@ -39,9 +39,9 @@ def variance_components(
     `arms x cells`, how differently the arms fare from one configuration to the next; `seeds`, that of one seed against
     another in the same configuration and arm; and `seeds` once for each `arm` alone, whose interval is exact. `degrees`
     is the number of degrees of freedom. A configuration is a cell, or all cells if no factor differs between them; only
-    those of which every arm has a finite score with every seed count, `attrs["used"]` of `attrs["planned"]`. An
-    estimate may be negative and stands as it is; intervals begin at 0. NaN, with a `reason`, where there is nothing to
-    estimate it from.
+    those of which every arm has a final score with every seed count, `attrs["used"]` of `attrs["planned"]`: a trial
+    that diverged or that a rule stopped has none. An estimate may be negative and stands as it is; intervals begin at
+    0. NaN, with a `reason`, where there is nothing to estimate it from.
     """
     check_protocol(trials, score)
     names = arms_of(trials)
@@ -59,7 +59,8 @@ def variance_components(
 
 def _complete(trials: pd.DataFrame, factors: list[str], score: str, arms: list[str]) -> tuple[Floats, int]:
     """Scores [configuration, arm, seed] of the complete configurations, and how many are planned."""
-    told = trials.assign(score=pd.to_numeric(trials[score]).astype(float)[trials["status"] == "done"])
+    final = (trials["status"] == "done") & ~diverged(trials) & ~stopped(trials)
+    told = trials.assign(score=pd.to_numeric(trials[score]).astype(float)[final])
     one = len(told[factors].drop_duplicates()) <= 1  # then each seed is called a cell
     told = told.assign(configuration=0 if one else told["cell"])
     seeds = told.groupby(["configuration", "arm"], sort=False).size()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import logging
 import math
@@ -17,6 +18,8 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import pandas as pd
@@ -26,6 +29,7 @@ from gansweep import layouts, live_page, report, story, telling, trial_figures
 from gansweep.effect_sections import WhileRunning
 from gansweep.filters import Chosen, from_query, keep, to_query
 from gansweep.page import Drawing, Results, Section, arm_labels
+from gansweep.parts import misspelt
 
 INDEX = (
     '<!DOCTYPE html><html lang="en"><head>{%metas%}<title>{%title%}</title><link rel="icon" href="data:,">'
@@ -77,6 +81,25 @@ def make_app(store: Store, pages: Mapping[str, Any] | None = None, every_seconds
     _trial(app, store)
     _in_the_browser(app)
     return app
+
+
+def load_pages(path: Path) -> dict[str, ModuleType]:
+    """The pages of a folder of dashboard files, or of one such file, by the names of the files, which are studies'.
+
+    Dashboard files are code and are trusted. A path that does not exist is a `ValueError` with the nearest file.
+    """
+    if not path.exists():
+        raise misspelt("dashboard file", path, sorted(map(str, path.parent.glob("*.py"))) or ["(no *.py file there)"])
+    return {file.stem: _page(file) for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])}
+
+
+def _page(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"gansweep_dashboard_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def serve(store: Store, pages: Mapping[str, Any], host: str = "127.0.0.1", port: int = 8050) -> None:
@@ -330,16 +353,17 @@ def _trial(app: Dash, store: Store) -> None:
         try:
             _, results = store.read(_run_of(pathname))
             found = story.match(results.trials, chosen.trial)
+            one = None if found is None else story.tell(results, found)
+            parts = [] if one is None else telling.sections(results, one, store.uri)  # with samples from the store
         except (ValueError, OSError) as error:
             return [html.P(str(error)), False, no_update, *live_page.kept(asked)]
         close = dcc.Link("Close", href=layouts.address(results.plan["run"], chosen.switched("trial", "")))
-        if found is None:
+        if one is None:
             told = html.P(str(story.unknown(chosen.trial, results.trials)))
             return [[told, close], False, no_update, *live_page.refreshed({}, memory, {}, asked)]
-        one = story.tell(results, found)
         seen = json.dumps([one.trial, one.healthy, len(one.steps), len(one.beside)], default=str)
-        parts = [part for part in telling.sections(results, one, store.uri) if part.text or part.tables]
-        wanted = {f"story-{i}": (f"{seen} {part.title}", lambda part=part: part) for i, part in enumerate(parts)}
+        shown = [part for part in parts if part.text or part.tables]
+        wanted = {f"story-{i}": (f"{seen} {part.title}", lambda part=part: part) for i, part in enumerate(shown)}
         moved = _moves(moves) if open_now == found else {}
         memory = memory if open_now == found else {**(memory or live_page.NEW_MEMORY), "zoom": {}}
         drawn = live_page.refreshed(wanted, memory, moved, asked)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from plotly.subplots import make_subplots
 
-from gansweep.figures import COLOURS, DASHES, INK, TEMPLATE, Labels, blank, go, style_of
+from gansweep.look import COLOURS, DASHES, INK, TEMPLATE, Labels, blank, go, style_of
 
 # blue over a neutral grey to orange: apart for colour-blind readers, and light and dark in grey print
 LESS_TO_MORE = ((0.0, "#0072B2"), (0.5, "#d9dce1"), (1.0, "#D55E00"))
@@ -40,6 +41,11 @@ def interaction_map(pairs: pd.DataFrame, arms: Sequence[str], labels: Labels) ->
             coloraxis="coloraxis",
         )
         figure.add_trace(trace, row=1, col=column)
+        if of_arm["size"].isna().all():
+            why = "<br>".join(textwrap.wrap(f"{of_arm['reason'].iloc[0]}", 24))
+            figure.add_annotation(
+                text=why, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False, row=1, col=column
+            )
     bar = {"title": {"text": "points"}, "thickness": 12}
     figure.update_layout(template=TEMPLATE, height=190 + 36 * len(names), uirevision="keep")
     figure.update_layout(coloraxis={"colorscale": NONE_TO_MUCH, "cmin": 0, "colorbar": bar})
@@ -94,6 +100,31 @@ def interaction_levels(levels: pd.DataFrame, arms: Sequence[str], labels: Labels
     return figure.update_yaxes(title_text=levels["label_a"].iloc[0], col=1)
 
 
+def arm_differences(levels: pd.DataFrame) -> go.Figure:
+    """One pair of arms: the difference of their failure rates at each level of each factor, with its interval.
+
+    `levels` are the rows of `factors.arm_interactions` of that pair; a level without a known cell is left out.
+    """
+    known = levels[levels["cells"] > 0]
+    figure = blank(130 + 22 * len(known), x="difference of the failure rates, points", showlegend=False)
+    for i, (label, rows) in enumerate(known.groupby("label", sort=False)):
+        colour, value = COLOURS[i % len(COLOURS)], 100 * rows["difference"]
+        ends = {"array": 100 * rows["high"] - value, "arrayminus": value - 100 * rows["low"]}
+        figure.add_scatter(
+            x=value,
+            y=[[label] * len(rows), rows["level"].tolist()],
+            mode="markers",
+            name=str(label),
+            marker={"color": colour, "size": 9},
+            error_x={"type": "data", **ends, "color": colour},
+            customdata=rows[["cells", "rate_a", "rate_b"]],
+            hovertemplate="%{y}: %{x:.0f} points of %{customdata[0]} cells; %{customdata[1]:.0%} and "
+            "%{customdata[2]:.0%} fail<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": INK, "width": 1, "dash": "dot"})
+    return figure.update_yaxes(autorange="reversed")
+
+
 def component_dots(components: pd.DataFrame, arms: Sequence[str], labels: Labels, score_label: str) -> go.Figure:
     """Each variance component as a standard deviation with its interval; the seeds' once more for each arm.
 
@@ -117,12 +148,12 @@ def component_dots(components: pd.DataFrame, arms: Sequence[str], labels: Labels
     return figure.update_xaxes(rangemode="tozero").update_yaxes(autorange="reversed")
 
 
-def power_curves(curves: pd.DataFrame, planned: int) -> go.Figure:
-    """The chance of seeing each difference over the number of cells; a line at the number that is planned.
+def power_curves(curves: pd.DataFrame, planned: int, blocks: str = "cells") -> go.Figure:
+    """The chance of seeing each difference over the number of cells (`blocks`); a line at the number that is planned.
 
     Columns num_cells, difference, power.
     """
-    figure = blank(360, x="cells", y="chance of p ≤ 0.05")
+    figure = blank(360, x=blocks, y="chance of p ≤ 0.05")
     for i, (difference, curve) in enumerate(curves.groupby("difference", sort=True)):
         line = {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)], "width": 2.5}
         name = f"{100 * float(difference):.0f} points"

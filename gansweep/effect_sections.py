@@ -1,4 +1,4 @@
-"""What a report shows of factors together, of seeds, of power and of a sweep that still runs; see `sections`.
+"""What a report shows of factors together, under two arms, of seeds, of power and of a running sweep; see `sections`.
 
 No pandas and no Plotly before something is rendered.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gansweep.page import Drawing, Results, Section, arm_labels
+from gansweep.page import Drawing, Results, Section, arm_labels, in_grid
 from gansweep.parts import at_least, part
 from gansweep.sections import (
+    BLOCKS,
     NO_THRESHOLD,
     ONE_ARM,
+    RAW,
     Pairs,
+    block_count,
+    block_of,
     chosen_pairs,
     counts_nothing,
     middle_threshold,
@@ -42,7 +46,7 @@ class Interactions:
 
     def render(self, results: Results) -> Section:
         """A map of all pairs, the levels of the clearest one, and a table."""
-        from gansweep import effect_figures, factors, wording
+        from gansweep import analysis, comparing, effect_figures, factors, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         if why := counts_nothing(results):
@@ -52,19 +56,19 @@ class Interactions:
         threshold = middle_threshold(plan) if self.threshold is None else self.threshold
         if threshold is None:
             return nothing(self.title, NO_THRESHOLD)
-        found = factors.interactions(
-            results.trials, plan["factors"], threshold, plan["score"], resamples=self.resamples
-        )
+        trials = comparing.units(results)
+        found = factors.interactions(trials, plan["factors"], threshold, plan["score"], resamples=self.resamples)
         if found.empty:
             return nothing(self.title, "Nothing to show: the trials name the levels of no two factors.")
         pairs = found.drop_duplicates(factors.PAIR).reset_index(drop=True)
         text = (
             wording.interaction_finding(pairs, labels),
-            f"Failure here is a final {plan['score_label']} not above {threshold:g}. Two factors interact where the "
-            "log-odds of failing are not the sum of what each of them contributes; the p-value is exact, from tables "
-            "that are as likely if they are.",
+            f"Failure here is a final {plan['score_label']} not above {threshold:g}; trials of which it is not known "
+            "are left out. Two factors interact where the log-odds of failing are not the sum of what each of them "
+            "contributes. The p-value is exact: it comes from tables that would be as likely as ours if they were.",
+            *([RAW] if analysis.stopped(trials).any() else []),
         )
-        table = wording.interactions_text(pairs, found, labels, self.shown)
+        table = wording.interactions_text(pairs, found, labels, self.shown, plan["factors"])
         if pairs["size"].isna().all():
             return Section(title=self.title, text=text, tables=(table,))
         top = pairs.sort_values(["p_value", "size"], ascending=[True, False]).iloc[0]
@@ -85,6 +89,66 @@ class Interactions:
 
 
 @part
+class ArmsByFactor:
+    """Whether a factor changes by how much two arms differ in how often they fail.
+
+    `threshold` defaults to the middle one of the study, `pairs` of arms to all of them; the `shown` clearest pairs of
+    arms and factors stand in the table.
+    """
+
+    threshold: float | None = None
+    pairs: Pairs = ()
+    shown: int = 10
+    resamples: int = 999
+    title: str = "Where the arms differ more"
+
+    def __post_init__(self) -> None:
+        at_least(self, shown=1, resamples=99)
+
+    def render(self, results: Results) -> Section:
+        """The differences of the clearest pair of arms at every level, and a table."""
+        from gansweep import analysis, comparing, effect_figures, factors, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        if why := counts_nothing(results):
+            return nothing(self.title, why)
+        if not plan["factors"]:
+            return nothing(self.title, "Nothing to show: the study draws no factor.")
+        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
+        if threshold is None:
+            return nothing(self.title, NO_THRESHOLD)
+        arms = [arm for arm in labels if arm in set(results.trials["arm"])]
+        if len(arms) < 2:
+            return nothing(self.title, ONE_ARM)
+        pairs = chosen_pairs(self.pairs, arms)
+        trials = comparing.units(results)
+        found = factors.arm_interactions(
+            trials, plan["factors"], threshold, plan["score"], pairs, resamples=self.resamples
+        )
+        if found.empty:
+            return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
+        tests = found.drop_duplicates(factors.COMPARED).reset_index(drop=True)
+        text = (
+            wording.arm_interaction_finding(tests, found, labels),
+            f"Failure here is a final {plan['score_label']} not above {threshold:g}; a cell counts where it is known "
+            "of both arms. What is compared at the levels is the paired difference of the two; the p-value is from "
+            "shuffles of the levels among the cells.",
+            *([RAW] if analysis.stopped(trials).any() else []),
+        )
+        table = wording.arm_interactions_text(tests, found, labels, self.shown)
+        if tests["p_value"].isna().all():
+            return Section(title=self.title, text=text, tables=(table,))
+        top = tests.sort_values("p_value", kind="stable").iloc[0]
+        of_pair = found[(found["arm_a"] == top["arm_a"]) & (found["arm_b"] == top["arm_b"])]
+        drawing = Drawing(
+            figure=effect_figures.arm_differences(of_pair),
+            caption=f"Failure rate of {labels[top['arm_b']]} minus that of {labels[top['arm_a']]} at each level, with "
+            "95% intervals; left of the dotted line it fails less often.",
+        )
+        return Section(title=self.title, text=text, figures=(drawing,), tables=(table,))
+
+
+@part
 class SeedVariance:
     """How much of the differences between scores comes from the arm, the configuration, and the seed alone."""
 
@@ -100,8 +164,8 @@ class SeedVariance:
         found = components.variance_components(results.trials, list(plan["factors"]), plan["score"])
         text = (
             wording.components_finding(found, plan["score_label"]),
-            "Runs without a score are not in it, so it says nothing of how often training fails. The intervals take "
-            "scores for normally distributed.",
+            "A configuration counts only where every arm has a final score with every seed, so this says nothing of "
+            "how often training fails. The intervals take scores for normally distributed.",
         )
         table = wording.components_text(found, labels)
         if found["variance"].isna().all():
@@ -143,16 +207,20 @@ class Power:
         if results.trials["arm"].nunique() < 2:
             return nothing(self.title, ONE_ARM)
         table = power_table(results.trials, plan, threshold, self.differences, self.pairs)
-        planned = int(table["planned"].iloc[0])
+        planned, blocks = int(table["planned"].iloc[0]), BLOCKS[block_of(plan)]
         pairs = table.drop_duplicates(["a", "b"]).to_dict("records")
         drawing = Drawing(
-            figure=effect_figures.power_curves(power_curve(table), planned),
+            figure=effect_figures.power_curves(power_curve(table), planned, blocks),
             caption=f"The chance that the exact McNemar test sees a difference between {pairs[0]['a']} and "
-            f"{pairs[0]['b']}, over the number of cells.",
+            f"{pairs[0]['b']}, over the number of {blocks}.",
         )
-        text = (f"Success here is a final {plan['score_label']} above {threshold:g}.",)
-        told = tuple(wording.power_finding(row, planned) for row in pairs)
-        return Section(title=self.title, text=text + told, figures=(drawing,), tables=(wording.power_text(table),))
+        text = (
+            f"Success here is a final {plan['score_label']} above {threshold:g}. What is counted is every "
+            f"{block_of(plan)}: {block_count(results)}.",
+        )
+        told = tuple(wording.power_finding(row, planned, blocks) for row in pairs)
+        shown = wording.power_text(table, blocks)
+        return Section(title=self.title, text=text + told, figures=(drawing,), tables=(shown,))
 
 
 def power_table(
@@ -164,8 +232,9 @@ def power_table(
 ) -> pd.DataFrame:
     """A row per pair of arms (all, or those of `pairs`) and difference.
 
-    Columns a, b (labels), difference, planned, known, discordance, discordance_low, discordance_high, whence,
-    detectable (with the planned cells), cells, cells_high (at discordance_high), power (of the planned cells).
+    Columns a, b (labels), arm_a, arm_b, threshold, difference, planned, known, disagree (of the known, under one arm
+    only), discordance (that as a share), discordance_low, discordance_high, whence, detectable (with the planned
+    cells), cells, cells_high (at discordance_high), power (of the planned cells).
     """
     import pandas as pd
 
@@ -183,6 +252,8 @@ def power_table(
         if not known:
             share, whence = power.unpaired_discordance(min(differences)), ", the most that there can be"
         pair = {"a": labels[row["arm_a"]], "b": labels[row["arm_b"]], "planned": planned, "known": known}
+        pair |= {"arm_a": row["arm_a"], "arm_b": row["arm_b"], "threshold": threshold}
+        pair["disagree"] = row["only_a"] + row["only_b"]
         pair |= {"discordance": share, "discordance_low": low, "discordance_high": high, "whence": whence}
         pair["detectable"] = power.detectable_difference(planned, share)
         for difference in differences:
@@ -225,7 +296,7 @@ class WhileRunning:
             return nothing(self.title, why)
         if not plan["thresholds"]:
             return nothing(self.title, NO_THRESHOLD)
-        if plan.get("search", {}).get("by", "").startswith("Grid("):
+        if in_grid(plan):
             why = "the cells of a grid come in an order, so the first of them are no fair sample of all"
             return nothing(self.title, f"Nothing to show: {why}.")
         rates = anytime.anytime_rates(results.trials, plan["thresholds"], plan["score"])

@@ -18,7 +18,7 @@ Cell = str | float | int | bool | None
 
 TAGS = {
     "P": "read in the paper's own text",
-    "C": "read in reference code, at the commit of the register",
+    "C": "read in the reference code, at the commit that is named",
     "S": "said by a founding document of this project; not confirmed unless another tag stands beside it",
     "X": "read in a secondary source: another paper's table, a README, a blog",
     "D": "derived or computed from the source",
@@ -339,11 +339,15 @@ class Unstated:
 
 @part
 class Agreement:
-    """What our result must show for each judgement of a claim, in words."""
+    """What our result must show for each judgement of a claim, in words.
+
+    `amended` says when and why it was changed after a result had been seen; empty where it never was.
+    """
 
     reproduced: str
     contradicted: str
     undecidable: str
+    amended: str = ""
 
 
 @part

@@ -1,8 +1,9 @@
-"""What makes training fail: the effect of each factor on failure, and of two factors together.
+"""What makes training fail: the effect of each factor on failure, of two factors together, and on what an arm does.
 
 A trial fails at a threshold where it does not succeed (see `outcomes`). A trial that a rule stopped counts by the score
 it had then: too few are audited at any one level to correct it. What is drawn at random is a cell, so a cell with
-several seeds is one unit: its seeds are never counted as independent cells in a test or an interval. Every interval
+several seeds is one unit: its seeds are never counted as independent cells in a test or an interval. The cells of a
+grid are all there are, and what is drawn is a seed: `comparing.units` makes each a cell of its own. Every interval
 is 95%.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,14 @@ import pandas as pd
 from scipy import special, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from gansweep.intervals import Floats, rate_of, wilson
+from gansweep.intervals import Floats, paired_difference, rate_of, wilson
 from gansweep.outcomes import arms_of, holm, raw_success
 
 FITTING_ROUNDS = 40  # of iterative proportional fitting
 LEAST_CELLS = 4  # for each pair of levels; with 1.5 the interval of the excess held in 67% of simulated tables
 ENOUGH = 20  # tables that are as far off: then the p-value is known well enough
+FIRST, MORE = 100, 900  # tables that are drawn at once
+FOR_HOLM = 40  # tables for each test: the least p-value, corrected for all of them, is then 0.025
 ROUNDS = 40  # of the chain of tables, each of which moves every cell
 
 
@@ -154,13 +158,15 @@ def interactions(
     of the excess over the cells, `chance` what it is on average without an interaction. The test is that of the
     model's deviance among `resamples` tables that are as likely without an interaction (`equally_likely`; seeded), of
     the first known seed of each cell; its p-value is exact in tables of any sparseness, and drawing stops once 20
-    tables were as far off (Besag and Clifford 1991, Biometrika 78:301-304). p_holm corrects over all pairs
-    and arms. `size`, `chance` and the p-values are NaN, with a `reason`, where nothing can be told.
+    tables were as far off (Besag and Clifford 1991, Biometrika 78:301-304). p_holm corrects over all pairs and arms:
+    where 40 tables for each of them are more than `resamples`, there are so many, or it could not become small. `size`,
+    `chance` and the p-values are NaN, with a `reason`, where nothing can be told.
     """
     failed = 1 - raw_success(trials, [threshold], score)[:, 0]
     levels = {name: _levels(trials[name], told.get("values")) for name, told in factors.items() if name in trials}
     labels = {name: str(factors[name].get("label", name)) for name in levels}
     rng, tables = np.random.default_rng(seed), []
+    resamples = max(resamples, FOR_HOLM * len(arms_of(trials)) * comb(len(levels), 2))
     for arm in arms_of(trials):
         cells = {name: _cells(trials, level, failed, arm) for name, level in levels.items()}
         for a, b in combinations(levels, 2):
@@ -232,16 +238,26 @@ def _interaction_test(num: Floats, failures: Floats, resamples: int, rng: np.ran
     if not _has_interaction(num > 0):
         return {**nothing, "reason": "too few pairs of levels were drawn"}
     fit = additive_fit(num, failures)
-    draw, observed = equally_likely(num, failures, rng), deviance(num, failures, fit)
-    by_chance = draw(min(ENOUGH * 5, resamples))
-    further = deviance(num, by_chance, fit) >= observed - 1e-9
-    if further.sum() < ENOUGH and resamples > len(further):
-        by_chance = np.concatenate([by_chance, draw(resamples - len(further))])
-        further = deviance(num, by_chance, fit) >= observed - 1e-9
-    size, chance = (np.sqrt(_ratio((x - fit) ** 2, num).sum(axis=(-2, -1)) / total) for x in (failures, by_chance))
-    last = np.flatnonzero(further)[ENOUGH - 1 : ENOUGH] + 1
-    p_value = ENOUGH / last[0] if len(last) else (1 + further.sum()) / (resamples + 1)
-    return {"size": float(size), "chance": float(chance.mean()), "p_value": float(p_value), "reason": ""}
+    draw, observed, by_chance = equally_likely(num, failures, rng), deviance(num, failures, fit), []
+
+    def as_far_off(tables: int) -> Any:
+        by_chance.append(draw(tables))
+        return deviance(num, by_chance[-1], fit) >= observed - 1e-9
+
+    p_value = _sequential_p_value(as_far_off, resamples)
+    every = (failures, np.concatenate(by_chance))
+    size, chance = (np.sqrt(_ratio((x - fit) ** 2, num).sum(axis=(-2, -1)) / total) for x in every)
+    return {"size": float(size), "chance": float(chance.mean()), "p_value": p_value, "reason": ""}
+
+
+def _sequential_p_value(as_far_off: Callable[[int], Any], resamples: int) -> float:
+    """The p-value from up to `resamples` draws; `as_far_off` makes so many and says which are as far off as what was
+    observed. It stops at the 20th of those (Besag and Clifford 1991, Biometrika 78:301-304)."""
+    found = as_far_off(min(FIRST, resamples))
+    while found.sum() < ENOUGH and len(found) < resamples:
+        found = np.concatenate([found, as_far_off(min(MORE, resamples - len(found)))])
+    last = np.flatnonzero(found)[ENOUGH - 1 : ENOUGH] + 1
+    return float(ENOUGH / last[0] if len(last) else (1 + found.sum()) / (resamples + 1))
 
 
 def equally_likely(num: Floats, failures: Floats, rng: np.random.Generator) -> Callable[[int], Floats]:
@@ -320,3 +336,119 @@ def _reach(num: Floats, failures: Floats, excess: Floats) -> tuple[Floats, Float
     change = _ratio(tables - additive_fit(num, tables), num) - np.nan_to_num(excess)
     down, up = np.maximum(-change, 0).max(axis=0) ** 2, np.maximum(change, 0).max(axis=0) ** 2
     return np.sqrt(down.sum(axis=0)), np.sqrt(up.sum(axis=0))
+
+
+# --- a factor under two arms
+
+COMPARED = ["arm_a", "arm_b", "factor"]
+
+
+def arm_interactions(
+    trials: pd.DataFrame,
+    factors: Mapping[str, Mapping[str, Any]],
+    threshold: float,
+    score: str = "inception_score",
+    pairs: Sequence[tuple[str, str]] = (),
+    resamples: int = 999,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Whether a factor changes by how much two arms differ in how often they fail.
+
+    A row per pair of arms (of `pairs`; by default all, a before b in the plan), factor and level. Columns arm_a, arm_b,
+    factor, label, level, cells, rate_a, rate_b, difference, low, high, contrast, contrast_low, contrast_high and, equal
+    in all rows of a pair and factor, p_value, p_holm, reason.
+
+    Only blocks in which both arms are known count, and a cell with several seeds once: with the shares of its seeds.
+    `difference` in [-1, 1] is the failure rate of b minus that of a at the level, with Newcombe's paired interval.
+    `contrast` in [-2, 2] is that minus the difference at all other levels together, so for two levels the difference of
+    the differences; its interval puts the two independent ones together (Zou and Donner 2008, Statistics in Medicine
+    27:1693-1702) and holds for all levels of the factor at once (Bonferroni).
+
+    The test shuffles the levels among the cells, which keeps each cell's pair of outcomes together. Its statistic is
+    that of Welch, with the variance of the differences at each level smoothed as by Agresti and Min (2005, Statistics
+    in Medicine 24:729-740): so it also holds about where a factor matters under both arms alike, and outcomes differ
+    more at one level than at another (Chung and Romano 2013, Annals of Statistics 41:484-507). There are at least
+    `resamples` shuffles, and 40 for each test, fewer where it is clear that nothing is found (`_sequential_p_value`;
+    seeded). p_holm corrects over all pairs and factors. The p-values are NaN, with a `reason`, where nothing can be
+    told.
+    """
+    failed = 1 - raw_success(trials, [threshold], score)[:, 0]
+    levels = {name: _levels(trials[name], told.get("values")) for name, told in factors.items() if name in trials}
+    compared = list(pairs) or list(combinations(arms_of(trials), 2))
+    resamples = max(resamples, FOR_HOLM * len(compared) * len(levels))
+    rng, tables = np.random.default_rng(seed), []
+    for a, b in compared:
+        for name, level in levels.items():
+            cells = _pairs_of_cells(trials, level, failed, a, b)
+            told = {**_contrasts(cells, len(level.cat.categories)), **_arm_test(cells, resamples, rng)}
+            table = pd.DataFrame({**told, "level": level.cat.categories.map(str)})
+            tables.append(table.assign(arm_a=a, arm_b=b, factor=name, label=str(factors[name].get("label", name))))
+    first = ["arm_a", "arm_b", "factor", "label", "level"]
+    if not tables:
+        return pd.DataFrame(columns=[*first, "difference", "contrast", "p_value", "p_holm", "reason"])
+    found = pd.concat(tables, ignore_index=True)
+    tests = found.drop_duplicates(COMPARED)[[*COMPARED, "p_value"]]
+    tests = tests.assign(p_holm=holm(tests["p_value"].tolist())).drop(columns="p_value")
+    found = found.merge(tests, on=COMPARED, how="left")
+    return found[first + [c for c in found.columns if c not in first]]
+
+
+def _pairs_of_cells(trials: pd.DataFrame, level: pd.Series, failed: Floats, a: str, b: str) -> pd.DataFrame:
+    """A row per cell: level (its number), and the shares of its seeds in which both, only_a, only_b or neither fail."""
+    frame = trials[["cell", "seed", "arm"]].assign(level=level.cat.codes, failed=failed).dropna(subset="failed")
+    keys, frame = ["cell", "seed", "level"], frame[frame["level"] >= 0]
+    of_a, of_b = (frame.loc[frame["arm"] == arm, [*keys, "failed"]] for arm in (a, b))
+    block = of_a.merge(of_b, on=keys, suffixes=("_a", "_b"))
+    x, y = block["failed_a"], block["failed_b"]
+    shares = {"both": x * y, "only_a": x * (1 - y), "only_b": (1 - x) * y, "neither": (1 - x) * (1 - y)}
+    return block[["cell", "level"]].assign(**shares).groupby("cell", sort=False).mean()
+
+
+def _contrasts(cells: pd.DataFrame, num_levels: int) -> dict[str, Any]:
+    """Per level the paired difference of the arms, and by how much it is off from that at all other levels."""
+    four = ["both", "only_a", "only_b", "neither"]
+    here = cells.groupby("level")[four].sum().reindex(range(num_levels), fill_value=0.0)
+    rest = here.sum() - here
+    alpha = 0.05 / (num_levels if num_levels > 2 else 1)  # the contrasts of two levels are each other's negative
+    difference, low, high = paired_difference(**here)
+    _, here_low, here_high = paired_difference(**here, alpha=alpha)
+    others, rest_low, rest_high = paired_difference(**rest, alpha=alpha)
+    num, contrast = here.sum(axis=1), difference - others
+    return {
+        "cells": num.round().astype(int).to_numpy(),
+        "rate_a": rate_of(here["both"] + here["only_a"], num),
+        "rate_b": rate_of(here["both"] + here["only_b"], num),
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "contrast": contrast,
+        "contrast_low": contrast - np.hypot(difference - here_low, rest_high - others),
+        "contrast_high": contrast + np.hypot(here_high - difference, others - rest_low),
+    }
+
+
+def _arm_test(cells: pd.DataFrame, resamples: int, rng: np.random.Generator) -> dict[str, Any]:
+    level, difference = cells["level"].to_numpy(), (cells["only_b"] - cells["only_a"]).to_numpy(float)
+    drawn = np.unique(level)
+    if not len(cells):
+        return {"p_value": np.nan, "reason": "no cell is known under both arms"}
+    if len(drawn) < 2:
+        return {"p_value": np.nan, "reason": "one level was drawn"}
+    if np.ptp(difference) == 0:
+        return {"p_value": np.nan, "reason": "the arms differ alike in every cell"}
+    moments = np.column_stack([np.ones(len(cells)), difference, difference**2])
+
+    def statistic(levels: Any) -> Any:
+        """[shuffle]: how far the mean differences of the levels [shuffle, cell] are apart, in their variances."""
+        num, first, second = np.moveaxis(np.stack([(levels == one) @ moments for one in drawn]), -1, 0)
+        weight = num / ((second + 1) / (num + 2) - (first / (num + 2)) ** 2)
+        mean = first / num
+        centre = (weight * mean).sum(axis=0) / weight.sum(axis=0)
+        return (weight * (mean - centre) ** 2).sum(axis=0)
+
+    observed = statistic(level[None])[0]
+
+    def as_far_off(shuffles: int) -> Any:
+        return statistic(rng.permuted(np.tile(level, (shuffles, 1)), axis=1)) >= observed - 1e-9
+
+    return {"p_value": _sequential_p_value(as_far_off, resamples), "reason": ""}

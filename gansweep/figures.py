@@ -1,108 +1,19 @@
-"""Analysis frames in, Plotly figures out. The only door to Plotly; nothing is computed here.
-
-One visual language: an arm keeps its colour, dash and marker in every figure (Okabe and Ito's colours, which
-stay apart for colour-blind readers and in grey print), ties and unknowns are grey, ours is solid and the
-paper's is dotted. Backgrounds are transparent and ink is a neutral grey, so a figure reads on light, dark and
-paper.
-"""
+"""Analysis frames in, Plotly figures out; nothing is computed here. How they look is in `look`."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from gansweep.look import BOTH, INK, NEITHER, TEMPLATE, Labels, blank, faint, go, style_of
 from gansweep.page import trials_of
-
-CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "dot")
-MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
-WELL_KNOWN = (  # arms that have the same style in every study
-    ("gan", "dcgan"),
-    ("wgan_gp", "penalty", "wgan_gp_adam"),
-    ("lsgan", "lsgan_011"),
-    ("wgan_clip", "clip", "clip_0.01"),
-)
-INK, GRID = "#767b84", "rgba(128,134,145,0.22)"
-BOTH, NEITHER = "#6f7682", "rgba(128,134,145,0.30)"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-
-TEMPLATE = go.layout.Template(
-    layout={
-        "font": {"family": FONT, "size": 13, "color": INK},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "colorway": COLOURS,
-        "margin": {"l": 56, "r": 16, "t": 48, "b": 52},
-        "hoverlabel": {"font": {"family": FONT, "size": 12}},
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
-        "xaxis": {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True},
-        "yaxis": {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True},
-    }
-)
-
-Labels = Mapping[str, str]
 
 # `meta` of a trace is the question to a report's list of trials that a click on a point asks, see `page.trials_of`;
 # %{x}, %{y} and %{id} in it stand for the point's own.
-
-
-def plotly_js() -> str:
-    """The drawing library, to be embedded once in a page."""
-    return str(get_plotlyjs())
-
-
-def to_json(figure: go.Figure) -> str:
-    """The figure's data and layout as JSON that may stand inside a script element."""
-    return str(figure.to_json()).replace("</", "<\\/")
-
-
-def config_json() -> str:
-    """The figures' configuration as JSON."""
-    return json.dumps(CONFIG)
-
-
-def blank(height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
-    """An empty figure in our visual language."""
-    figure = go.Figure()
-    figure.update_layout(template=TEMPLATE, height=height, uirevision="keep", **layout)
-    return figure.update_xaxes(title_text=x).update_yaxes(title_text=y)
-
-
-def style_of(arms: Sequence[str], arm: str) -> tuple[str, str, str]:
-    """The arm's colour, dash and marker: the same in every figure, and of the well-known arms in every study.
-
-    The first six arms differ in all three; with more, no two of 36 share both colour and dash.
-    """
-    place = _places(tuple(arms))[arm]
-    turn = place + place // len(COLOURS)
-    return COLOURS[place % len(COLOURS)], DASHES[turn % len(DASHES)], MARKERS[turn % len(MARKERS)]
-
-
-@cache
-def _places(arms: tuple[str, ...]) -> dict[str, int]:
-    """The number of each arm's style: reserved for a well-known one, and else the first that is free."""
-    found: dict[str, int] = {}
-    for arm in arms:
-        place = next((i for i, names in enumerate(WELL_KNOWN) if arm in names), None)
-        if place is not None and place not in found.values():
-            found[arm] = place
-    free = [i for i in range(len(arms) + len(WELL_KNOWN)) if i not in found.values()]
-    rest = [arm for arm in arms if arm not in found]
-    return found | dict(zip(rest, free, strict=False))
-
-
-def faint(colour: str, alpha: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
 
 
 def outcome_bars(
@@ -235,6 +146,7 @@ def paired_scatter(
 ) -> go.Figure:
     """Score of arm B against arm A, a point per cell; trials without a score stand in the grey margin.
 
+    The bars above and to the right count the cells by the score of arm A and of arm B.
     Cells at one point, as with scores that are whole numbers, make it larger, and the hover tells how many they are.
     `scores` as `analysis.paired_scores` returns it; `factors` maps factor columns to their labels for the
     hover.
@@ -242,7 +154,7 @@ def paired_scatter(
     seen = pd.concat([scores[arm_a], scores[arm_b]]).dropna()
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
     margin = 0.09 * (high - low or 1.0)
-    figure = blank(520, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
+    figure = blank(560, x=f"{score_label}, {labels[arm_a]}", y=f"{score_label}, {labels[arm_b]}")
     bounds = [low - 1.7 * margin, high + 0.8 * margin]
     for axis in ("x", "y"):
         strip = {f"{axis}0": bounds[0], f"{axis}1": low - 0.5 * margin}
@@ -271,9 +183,22 @@ def paired_scatter(
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_annotation(x=high, y=low - margin, text="no score", showarrow=False, font={"size": 11})
-    figure.update_layout(legend_itemsizing="constant")
-    figure.update_xaxes(range=bounds, constrain="domain")
-    return figure.update_yaxes(range=bounds, scaleanchor="x", constrain="domain")
+    bins = {"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 24}
+    for arm, axis, other in ((arm_a, "x", "y2"), (arm_b, "y", "x2")):
+        place = {axis: scores[arm].fillna(low - margin), f"{axis}bins": bins, "xaxis": "x", "yaxis": "y"}
+        place[f"{other[0]}axis"] = other
+        count = f"{labels[arm]}: %{{{other[0]}}} cells<extra></extra>"
+        colour = faint(style_of(arms, arm)[0], 0.6)
+        figure.add_histogram(**place, marker_color=colour, showlegend=False, hovertemplate=count)
+    side = {"domain": [0.87, 1.0], "showgrid": False, "showticklabels": False, "title_text": "", "fixedrange": True}
+    figure.update_layout(
+        legend_itemsizing="constant", bargap=0.08, xaxis2={**side, "anchor": "y"}, yaxis2={**side, "anchor": "x"}
+    )
+    figure.update_xaxes(selector=0, domain=[0, 0.85], range=bounds, constrain="domain", constraintoward="right")
+    figure.update_yaxes(
+        selector=0, domain=[0, 0.85], range=bounds, scaleanchor="x", constrain="domain", constraintoward="top"
+    )
+    return figure
 
 
 def _scatter_groups(
@@ -396,7 +321,8 @@ def score_curves(
             line={"color": faint(colour, 0.22), "width": 1},
             hoverinfo="skip",
             name=f"{labels[str(arm)]}, single runs",
-            legendgroup=f"{arm} runs",
+            legendgroup=arm,
+            showlegend=False,  # they come and go with the median
         )
     for arm, curve in curves.groupby("arm", sort=False):
         colour, dash, _ = style_of(arms, str(arm))
@@ -518,63 +444,3 @@ def trial_curves(
     figure.update_layout(template=TEMPLATE, height=110 + 210 * rows, uirevision="keep")
     figure.update_layout(margin={"t": 84}, legend={"y": 1 + 0.2 / rows})
     return figure.update_xaxes(rangemode="tozero")
-
-
-STATES = {"evaluated": "circle", "ended early": "triangle-down-open", "failed": "x", "lost": "cross-thin-open"}
-
-
-def search_history(found: pd.DataFrame, best: pd.Series, goal: Mapping[str, Any]) -> go.Figure:
-    """A point per candidate of `tuning.candidates` over its number, and the best so far as a line.
-
-    Candidates without a value for the goal stand in a row below all others.
-    """
-    figure = blank(360, x="candidate", y=str(goal["label"]))
-    values = found[goal["name"]]
-    spread = float(values.max() - values.min()) or 1.0
-    floor = float(values.min()) - 0.1 * spread
-    for i, (state, marker) in enumerate(STATES.items()):
-        part = found[found["state"] == state]
-        if part.empty:
-            continue
-        figure.add_scatter(
-            x=part["number"],
-            y=part[goal["name"]].fillna(floor),
-            mode="markers",
-            name=state,
-            marker={"color": COLOURS[i % len(COLOURS)], "symbol": marker, "size": 8},
-            text=part["cell"],
-            hovertemplate="%{text}: %{y:.3g}<extra>%{fullData.name}</extra>",
-        )
-    line = {"color": INK, "shape": "hv"}
-    figure.add_scatter(x=found["number"], y=best, mode="lines", name="best so far", line=line, hoverinfo="skip")
-    return figure
-
-
-def pareto_front(found: pd.DataFrame, front: pd.DataFrame, goals: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """The evaluated candidates of `tuning.candidates` by two goals, and the front as a stepped line."""
-    x, y = (goal["name"] for goal in goals)
-    figure = blank(400, x=str(goals[0]["label"]), y=str(goals[1]["label"]))
-    known = found[found["state"] == "evaluated"]
-    for name, part, colour, size in (("candidate", known, GRID, 8), ("on the front", front, COLOURS[0], 10)):
-        figure.add_scatter(
-            x=part[x],
-            y=part[y],
-            mode="markers",
-            name=name,
-            marker={"color": colour, "size": size, "line": {"color": INK, "width": 1}},
-            text=part["cell"],
-            hovertemplate="%{text}: %{x:.3g}, %{y:.3g}<extra></extra>",
-        )
-    # what a step of the front leaves out is beaten by its ends
-    line = {"color": COLOURS[0], "shape": "vh" if goals[0]["higher_is_better"] else "hv"}
-    figure.add_scatter(x=front[x], y=front[y], mode="lines", showlegend=False, line=line)
-    return figure
-
-
-def explained_bars(table: pd.DataFrame) -> go.Figure:
-    """A horizontal bar per factor of `tuning.explained`."""
-    figure = blank(120 + 28 * len(table), x="share of the differences")
-    figure.add_bar(x=table["share"], y=table["label"], orientation="h", name="found", marker={"color": COLOURS[0]})
-    mark = {"symbol": "line-ns-open", "size": 18, "color": INK}
-    figure.add_scatter(x=table["chance"], y=table["label"], mode="markers", name="by chance", marker=mark)
-    return figure.update_yaxes(autorange="reversed").update_xaxes(range=[0, 1])

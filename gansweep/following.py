@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -51,18 +51,22 @@ class Store:
 
     def read(self, run: str) -> tuple[int, records.Results]:
         """A run as it is now, and a number that grows whenever it has changed. An unknown run is a `ValueError`."""
-        with self._lock, _told_plainly(self.uri):
+        with self._lock:
             followed = self._runs.setdefault(run, _Run(self.uri, run))
             results = followed.read()
             return followed.version, results
 
 
 class _Run:
-    """One run, with what of it can no longer change."""
+    """One run, with what of it can no longer change.
+
+    After the store was away the run counts as changed, so that what was drawn meanwhile without it is drawn again.
+    """
 
     def __init__(self, uri: str, run: str) -> None:
         self.uri, self.run = uri, run
         self.version = 0
+        self.missed = self.made_up_for = 0  # how often the store did not answer, and of these before the last reading
         self._begin("")
 
     def _begin(self, launched: str) -> None:
@@ -77,7 +81,13 @@ class _Run:
     def read(self) -> records.Results:
         if self.results is not None and time.monotonic() - self.read_at < FRESH_SECONDS:
             return self.results
-        store = records.source(self.uri)
+        with self._missing():
+            self._read()
+        assert self.results is not None
+        return self.results
+
+    def _read(self) -> None:
+        missed, store = self.missed, records.source(self.uri)
         parents = {tags["gansweep.run"]: (run_id, tags) for run_id, tags, _ in reversed(store.parents())}
         if self.run not in parents:
             raise misspelt("recorded run", self.run, parents or ["(nothing is recorded here yet)"])
@@ -91,13 +101,30 @@ class _Run:
         tags_of, metrics = store.child_tags(parent, asked), store.metrics(parent, asked)
         running = {run: tags for run, tags in tags_of.items() if not state[run]}
         live = running, int(metrics["run_id"].isin(list(running)).sum())
-        if self.results is None or live != self.live or len(running) < len(tags_of):
+        changed = live != self.live or len(running) < len(tags_of)
+        if self.results is None or changed or missed > self.made_up_for:
             self._take(store, state, tags_of, metrics)
-            self.live = live
+            self.live, self.made_up_for = live, missed
             self.version += 1
         self.read_at = time.monotonic()
-        assert self.results is not None
-        return self.results
+
+    @contextlib.contextmanager
+    def _missing(self) -> Iterator[None]:
+        try:
+            with _told_plainly(self.uri):
+                yield
+        except (tracking.TrackingUnreachable, OSError):
+            self.missed += 1
+            raise
+
+    def _fetched(self, fetch: Callable[..., Any]) -> Callable[..., Any]:
+        """The same for a file that is fetched where it is needed."""
+
+        def fetched(*asked: str) -> Any:
+            with self._missing():
+                return fetch(*asked)
+
+        return fetched
 
     def _take(
         self, store: records.Source, state: dict[str, bool], tags_of: dict[str, dict[str, str]], metrics: pd.DataFrame
@@ -110,8 +137,8 @@ class _Run:
             self.plan,
             trials,
             records.in_order(steps, trials),
-            records.samples_of(store, trials),
-            records.portraits_of(store, trials),
+            self._fetched(records.samples_of(store, trials)),
+            self._fetched(records.portraits_of(store, trials)),
         )
         over = [run for run in tags_of if state[run]]
         self.tags |= {run: tags_of[run] for run in over}

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from dash import ALL, Output, State, dcc, html, no_update
 
-from gansweep import figures, report
+from gansweep import look, report
 from gansweep.page import Drawing, Picture, Section, Table
 
 PARTS = {"text": "children", "figure": "figure", "table": "children", "pictures": "children"}
@@ -151,7 +151,7 @@ def _framed(section: Section, key: str, parts: Mapping[str, Any]) -> list[Any]:
 
 
 def _figure(drawing: Drawing, figure: Any, place: Mapping[str, str]) -> html.Figure:
-    graph = dcc.Graph(id=dict(place), figure=figure, config=dict(figures.CONFIG))
+    graph = dcc.Graph(id=dict(place), figure=figure, config=dict(look.CONFIG))
     return html.Figure([graph, html.Figcaption(drawing.caption)])
 
 

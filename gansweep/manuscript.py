@@ -5,7 +5,7 @@ Figures are drawn by Kaleido, which needs a Chrome or Chromium on this machine a
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,13 @@ def csv(results: Results, sections: Sequence[Any], folder: Path) -> list[Path]:
 def figures(results: Results, sections: Sequence[Any], folder: Path, kind: str = "png") -> list[Path]:
     """Every figure on white as FOLDER/SECTION-NUMBER.png or .svg; the paths.
 
-    A kind that is not one of `KINDS`, a Kaleido that is not installed, and a browser that is not found are
-    `ValueError`s.
+    A kind that is not one of `KINDS`, a Kaleido that is not installed, and a browser that is not found or does not
+    start are `ValueError`s.
     """
     if kind not in KINDS:
         raise misspelt("kind of figure", kind, KINDS)
     try:
-        import kaleido  # noqa: F401
+        from kaleido import errors
     except ImportError as error:
         raise ValueError("figures as files need Kaleido: pip install 'gansweep[paper]'") from error
     from plotly.io import write_images
@@ -127,12 +127,19 @@ def figures(results: Results, sections: Sequence[Any], folder: Path, kind: str =
     scale = SCALE if kind == "png" else 1
     try:
         write_images([figure for _, figure in drawn], paths, format=kind, scale=scale, width=WIDTH, height=heights)
-    except RuntimeError as error:
-        if not re.search("chrom", str(error), re.IGNORECASE):
-            raise
+    except (errors.BrowserFailedError, errors.BrowserClosedError) as error:
         raise ValueError(
-            "no Chrome or Chromium was found to draw figures with: install one (apt install chromium), or name it in "
-            "BROWSER_PATH"
+            "the Chrome or Chromium that was found to draw figures with does not start, or ended at once: install "
+            "another (apt install chromium), or name one in BROWSER_PATH"
+        ) from error
+    except RuntimeError as error:
+        if not isinstance(error.__context__, errors.ChromeNotFoundError):  # which Plotly replaces
+            raise
+        named = os.environ.get("BROWSER_PATH")
+        found = f"BROWSER_PATH = {named!r} is none" if named else "none was found"
+        raise ValueError(
+            f"figures as files need a Chrome or Chromium, and {found}: install one (apt install chromium), or name it "
+            "in BROWSER_PATH"
         ) from error
     return paths
 

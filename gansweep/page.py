@@ -4,7 +4,7 @@ import."""
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gansweep.parts import part
@@ -96,6 +96,18 @@ def in_list(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names that may have commas in them as part of a sentence: A and B; A; B; and C."""
+    first = list(names)
+    last = first.pop()
+    return f"{'; '.join(first)}{'; and' if len(first) > 1 else ' and' if first else ''} {last}".strip()
+
+
 def arm_labels(plan: Mapping[str, Any]) -> dict[str, str]:
     """What each arm is called in prose, by its name, in plan order."""
     return {name: str(arm.get("label", name)) for name, arm in plan["arms"].items()}
+
+
+def in_grid(plan: Mapping[str, Any]) -> bool:
+    """Whether the cells are those of a grid: then they are all there are, and what is drawn at random is a seed."""
+    return str(plan.get("search", {}).get("by", "")).startswith("Grid(")

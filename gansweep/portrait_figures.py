@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from gansweep.figures import INK, TEMPLATE, Labels, blank, faint, go, style_of
+from gansweep.look import INK, TEMPLATE, Labels, blank, faint, go, style_of
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -299,6 +299,10 @@ def parallel_distances(
                 **place,
             )
             named.add(name)
+        drawn = np.append(line["value"], table.loc[table["distance"] == distance, "median"])
+        low, high = (float(end(drawn, initial=0.0)) for end in (np.min, np.max))
+        around = 0.12 * (high - low or 1.0)  # of the middles: one seed's extreme must not hide the others
+        figure.update_yaxes(range=[low - around, high + around], **place)
     figure.update_layout(template=TEMPLATE, height=640, uirevision="keep", legend={"y": 1.07}, margin={"t": 110})
     figure.update_xaxes(matches="x").update_xaxes(title_text="θ", row=-(-len(distances) // 2))
     return figure

@@ -69,11 +69,14 @@ class ValueSurfaces:
         text = (
             "Lines are level curves of the critic; darker is higher, that is more real. Each panel is coloured from "
             "its own lowest to its own highest value, since a clipped critic is smaller by orders of magnitude. A mode "
-            "is found where the critic has a peak within a quarter of the distance to the next mode.",
+            "is found where the critic has a peak within a quarter of the distance to the next mode. Dents are what "
+            "keeps a surface from being one hill: the mean depth of the water that it would hold along rows and "
+            "columns, as a share of its range.",
         )
         columns = {
             "surface_slope_mean": "mean slope",
             "surface_slope_variation": "its variation over the plane",
+            "surface_dents": "depth of dents",
             "surface_modes": "modes found",
         }
         caption = f"The critic on [-{reach:g}, {reach:g}]² at the last evaluation, with real examples as points."
@@ -81,7 +84,7 @@ class ValueSurfaces:
             title=self.title,
             text=text,
             figures=(Drawing(figure=drawn, caption=caption),),
-            tables=_spread_table(results, columns, "The slope of the critic over the plane at the last evaluation."),
+            tables=_spread_table(results, columns, "The critic over the plane at the last evaluation."),
         )
 
 
@@ -217,7 +220,7 @@ class Convergence:
             tables = (_first_above(portrayed.first_above(curves, plan["thresholds"]), labels, plan["score_label"]),)
         text = (
             "A step is an update of the generator with the critic updates that go with it, so arms differ in what a "
-            "step costs. A run that diverged counts as worse than every score from then on.",
+            "step costs. A run that diverged or was pruned counts as worse than every score from then on.",
         )
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),), tables=tables)
 
@@ -273,7 +276,8 @@ class ParallelDistances:
             "0, so its estimate grows for as long as the discriminator is trained.",
         )
         caption = "Estimates (median and extremes over seeds) beside the closed forms of Arjovsky et al. 2017, "
-        caption += "example 1, with the half in the Jensen-Shannon divergence that its value log 2 needs."
+        caption += "example 1, with the half in the Jensen-Shannon divergence that its value log 2 needs. "
+        caption += "A bar that leaves its panel is whole in the table."
         return Section(
             title=self.title,
             text=text,

@@ -138,6 +138,7 @@ class CriticSurface(Portrait):
 
     - `surface_slope_mean`, `surface_slope_variation`: mean of the slope over the grid, and its standard deviation
       over that mean.
+    - `surface_dents`, 0 to 1, in the plane: how far the surface is from one hill, see `dents`.
     - `surface_modes`, for mixtures in the plane: modes at which the critic has a peak, see `resolved`.
     - `surface_linearity`, 0 to 1: the least slope over the largest where data are, at 512 real examples and as many
       samples; 1 for a linear critic.
@@ -179,6 +180,8 @@ class CriticSurface(Portrait):
             "surface_saturation": _least_over_largest(sure * (1 - sure) * slope_at_data),
         }
         line = _array(axis)
+        if len(shape) == 2:
+            numbers["surface_dents"] = dents(value)
         modes = getattr(sitter.config.data, "modes", None)
         if modes is not None and len(shape) == 2:
             numbers["surface_modes"] = float(resolved(line, line, value, _array(modes.centres)).sum())
@@ -224,6 +227,21 @@ def peaks(value: Array) -> NDArray[np.bool_]:
     lowest = np.where(np.isfinite(shifted), shifted, np.inf).min(axis=0)
     found: NDArray[np.bool_] = (value >= shifted.max(axis=0)) & (value > lowest)
     return found
+
+
+def dents(value: Array) -> float:
+    """How much water a surface [H, W] would hold along its rows and its columns: their mean depth over its range.
+
+    The depth at a point of a line is how far it lies below the lower of the highest points to either side. 0 where the
+    surface only falls from one top along each of these lines, and for a level one; it does not depend on the scale.
+    """
+    surface = np.asarray(value, float)
+    depths = []
+    for lines in (surface, surface.T):
+        before = np.maximum.accumulate(lines, axis=1)
+        after = np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+        depths.append((np.minimum(before, after) - lines).mean())
+    return float(np.mean(depths) / max(np.ptp(surface), TINY))
 
 
 def resolved(x: Array, y: Array, value: Array, centres: Array) -> NDArray[np.bool_]:

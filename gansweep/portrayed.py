@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gansweep import analysis
-from gansweep.page import Results, arm_labels
+from gansweep.page import Results, arm_labels, in_list
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -56,7 +56,7 @@ def told(results: Results, trial: Mapping[str, Any]) -> str:
         value = trial[name]
         if value is None or value != value:
             continue
-        said.append(value if isinstance(value, str) else f"{factor.get('label', name)} {value:g}")
+        said.append(value if isinstance(value, str) else f"{factor.get('label', name)} {in_list(value)}")
     return ", ".join(said)
 
 

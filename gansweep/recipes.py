@@ -5,6 +5,8 @@ optimisers. A study unpacks it, `**WGAN_GP`, into its baseline and into its arms
 changes it. The tag behind a source is that of `gansweep.evidence`: P was read in the paper, C in its authors' code, and
 a free choice is in neither. `gansweep.published` holds the same numbers as data, and a test compares them.
 
+The set that the random architectures are drawn from is published too, so it stands here, as the `space` of a study.
+
 Networks are not part of a recipe, though some go with it: the penalty wants a discriminator without batch
 normalisation, so the papers give WGAN-GP layer normalisation in its place (`discriminator.norm="layer"`).
 """
@@ -18,6 +20,7 @@ from typing import Any
 from gansweep.losses.constraints import DRAGANPenalty, GradientPenalty, WeightClip
 from gansweep.losses.objectives import LeastSquares, NonSaturating, Wasserstein
 from gansweep.optimizers import Adam, RMSProp, RMSPropTF
+from gansweep.space import Space, choice
 
 Recipe = Mapping[str, Any]
 
@@ -99,6 +102,32 @@ DRAGAN = _recipe(
     constraint=DRAGANPenalty(weight=10.0, noise="uniform01", scale=0.5),
 )
 
+# The set of random architectures, 9,216 of them [P:wgangp, section 5.1, table 1].
+RANDOM_ARCHITECTURES: Mapping[str, Space] = MappingProxyType(
+    {
+        "generator.activation": choice("relu", "leaky_relu", "softplus", "tanh"),
+        "discriminator.activation": choice("relu", "leaky_relu", "softplus", "tanh"),
+        "generator.depth": choice(4, 8, 12, 20),
+        "discriminator.depth": choice(4, 8, 12, 20),
+        "generator.normalised": choice(True, False),
+        "discriminator.normalised": choice(True, False),
+        "generator.width": choice(32, 64, 128),
+        "discriminator.width": choice(32, 64, 128),
+    }
+)
+# What that table calls them [P:wgangp, table 1].
+RANDOM_ARCHITECTURE_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "generator.activation": "Nonlinearity (G)",
+        "discriminator.activation": "Nonlinearity (D)",
+        "generator.depth": "Depth (G)",
+        "discriminator.depth": "Depth (D)",
+        "generator.normalised": "Normalisation (G)",
+        "discriminator.normalised": "Normalisation (D)",
+        "generator.width": "Base filters (G)",
+        "discriminator.width": "Base filters (D)",
+    }
+)
 # The GAN of the random architectures: weight decay in D where D is normalised [P:wgangp, appendix B].
 RANDOM_GAN = MappingProxyType(
     {

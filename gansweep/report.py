@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gansweep.page import Picture, Results, Section, Table, arm_labels, trials_of
+from gansweep.page import Picture, Results, Section, Table, arm_labels, listed, trials_of
 
 
 def render(results: Results, sections: Sequence[Any]) -> list[Section]:
@@ -58,7 +58,7 @@ def fill(template: str, sections: Sequence[Section], trials: str = "", **values:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from gansweep import figures
+    from gansweep import look
 
     environment = Environment(
         loader=PackageLoader("gansweep"),
@@ -71,14 +71,14 @@ def fill(template: str, sections: Sequence[Section], trials: str = "", **values:
     environment.filters["data_uri"] = data_uri
     environment.filters["csv_uri"] = csv_uri
     environment.filters["numeric_columns"] = numeric_columns
-    environment.filters["figure_json"] = figures.to_json
+    environment.filters["figure_json"] = look.to_json
     environment.filters["links"] = lambda table: {(row, column): asked for row, column, asked in table.trials}
     return environment.get_template(template).render(
         sections=sections,
         trials=trials,
         page_js=resources.files("gansweep").joinpath("templates", "page.js").read_text(encoding="utf-8"),
-        plotly_js=figures.plotly_js() if any(section.figures for section in sections) else "",
-        config=figures.config_json(),
+        plotly_js=look.plotly_js() if any(section.figures for section in sections) else "",
+        config=look.config_json(),
         **values,
     )
 
@@ -210,7 +210,8 @@ def counts_sentence(results: Results) -> str:
     if not all_arms["planned"]:
         return f"{told}. No trial is recorded, so there is nothing to count yet."
     if missing:
-        told += f". The {missing} trials without an outcome count as unknown and widen the bounds"
+        those = "One trial without an outcome counts" if missing == 1 else f"{missing} trials without an outcome count"
+        told += f". {those} as unknown and widen{'s' * (missing == 1)} the bounds"
     if without := _without_an_answer(results):
         told += f". {without} done trials that did not diverge have no {results.plan['score_label']}: unknown too"
     if (stopped := _stopped(results)) and not results.plan.get("search", {}).get("sequential"):
@@ -236,7 +237,7 @@ def _without_an_answer(results: Results) -> int:
 
 def design_sentence(plan: Mapping[str, Any]) -> str:
     """How many cells were drawn from how large a set, and met by which arms."""
-    arms = " and ".join(arm_labels(plan).values())
+    arms = listed(arm_labels(plan).values())
     size = f" from a set of {plan['space_size']:,.0f}" if plan.get("space_size") else ""
     repeats = plan.get("repeats", 1)
     if not plan["factors"]:

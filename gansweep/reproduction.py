@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from gansweep import judging, published, report
-from gansweep.claim_sections import claim_rows
+from gansweep.claim_sections import AGREEMENTS, REDUCED, amendments, claim_rows
 from gansweep.comparing import UNDECIDABLE
 from gansweep.page import Results, Section, Table
 
@@ -36,7 +36,10 @@ class Attempt:
 def write(attempts: Sequence[Attempt], preset: str | None, folder: Path) -> tuple[Path, Path]:
     """Write the page to `folder` as HTML and as Markdown, and return both paths. Each appears whole or not at all."""
     name = f"reproduction-{preset}" if preset else "reproduction"
-    studies, claims, sentences = _studies(attempts, folder), _claims(attempts, preset), _sentences(attempts, preset)
+    judged = {one.study: _judged(one, preset) for one in attempts}
+    claims = pd.DataFrame([{"study": study, **row} for study, found in judged.items() for row in claim_rows(found)])
+    studies, sentences = _studies(attempts, folder), _sentences(attempts, preset)
+    sentences += amendments(one for found in judged.values() for one in found)
     table = Table(shown=claims, caption="Each claim, the paper's evidence, ours, and the judgement.", numbers=claims)
     text = () if len(claims) else ("Nothing to show: no claim is written down for these studies.",)
     section = Section(title="The claims", text=text, tables=(table,) if len(claims) else ())
@@ -56,20 +59,12 @@ def _studies(attempts: Sequence[Attempt], folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _claims(attempts: Sequence[Attempt], preset: str | None) -> pd.DataFrame:
-    rows: list[dict[str, str]] = []
-    for one in attempts:
-        if one.results is not None:
-            rows += [{"study": one.study, **row} for row in claim_rows(judging.judge(one.results))]
-        else:
-            rows += [{"study": one.study, **row} for row in claim_rows(_unjudged(one.study, preset))]
-    return pd.DataFrame(rows)
-
-
-def _unjudged(study: str, preset: str | None) -> list[judging.Judgement]:
-    """The claims of a study without a run: they are listed too."""
+def _judged(one: Attempt, preset: str | None) -> Sequence[judging.Judgement]:
+    """The claims of a study; those of one without a run are listed too."""
+    if one.results is not None:
+        return judging.judge(one.results)
     none: dict[str, Any] = {"judgement": UNDECIDABLE, "evidence": NO_RESULT, "preset": preset}
-    ids = published.IDS_OF_STUDY.get(study, ())
+    ids = published.IDS_OF_STUDY.get(one.study, ())
     return [judging.Judgement(claim=claim, **none) for name in ids for claim in published.claims(name)]
 
 
@@ -78,9 +73,8 @@ def _sentences(attempts: Sequence[Attempt], preset: str | None) -> list[str]:
     size = f"at the preset {preset}" if preset else "as declared"
     told = [f"{whole} of {len(attempts)} studies ran to their end, {size}."]
     if preset not in (None, "paper"):
-        told.append("At this reduced preset only orderings are judged; no number here is the paper's absolute one.")
-    told.append("Each claim is judged by an agreement that was written down before any result.")
-    return told
+        told.append(REDUCED)
+    return [*told, AGREEMENTS]
 
 
 def _markdown(studies: Sequence[dict[str, Any]], claims: pd.DataFrame, sentences: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels, trials_of
+from gansweep.page import Drawing, Picture, Results, Section, Table, arm_labels, in_grid, trials_of
 from gansweep.parts import at_least, part
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ BLOCKS = {"cell": "cells", "seed": "seeds", "seed of a cell": "seeds of all cell
 NOT_ENDED = "Nothing to show yet: no trial has ended."
 NO_THRESHOLD = "Nothing to show: the study declares no threshold above which a trial succeeds."
 ONE_ARM = "Nothing to show: there is only one arm."
+RAW = "A trial that a rule stopped counts by the score it had then; these rates are not corrected."
 TUNES = (
     "Nothing to show: this study tunes. Its cells were chosen by the scores of earlier ones, and what fell behind was "
     "stopped, so a success rate of these trials would be that of no set of cells."
@@ -106,9 +107,9 @@ class OutcomeTable:
         for (a, b), pair in table.groupby(["arm_a", "arm_b"], sort=False):
             if (a, b) not in shown:
                 continue
-            text.append(wording.finding(pair, labels[a], labels[b]))
+            text.append(wording.finding(pair, labels[a], labels[b], BLOCKS[block_of(plan)]))
             beside = paper if paper and (paper.arm_a, paper.arm_b) == (a, b) else None
-            figures.append(_outcome_drawing(pair, labels, beside))
+            figures.append(_outcome_drawing(pair, labels, beside, BLOCKS[block_of(plan)]))
             tables.append(wording.outcome_text(pair, labels[a], labels[b], BLOCKS[block_of(plan)]))
             if beside:
                 tables.append(wording.side_by_side_text(pair, beside, labels[a], labels[b]))
@@ -137,6 +138,8 @@ def block_count(results: Results) -> str:
     cells = blocks["cell"].nunique()
     if cells == len(blocks):
         return f"there are {len(blocks)}"
+    if in_grid(results.plan):
+        return f"there are {len(blocks)}, of the {cells} cells of a grid, which are all that there are"
     return (
         f"there are {len(blocks)}, of {cells} cells; seeds of one cell resemble each other, so intervals and tests, "
         "which take them for independent, are narrower than they should be"
@@ -149,7 +152,7 @@ def _paper(plan: Mapping[str, Any]) -> PublishedOutcomes | None:
     return published.outcomes(plan["study"], tuple(plan["arms"]), plan["score"])
 
 
-def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) -> Drawing:
+def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any, blocks: str) -> Drawing:
     from gansweep import figures
 
     theirs = paper.frame() if paper else None
@@ -158,7 +161,7 @@ def _outcome_drawing(pair: pd.DataFrame, labels: Mapping[str, str], paper: Any) 
     beside = f", beside {paper.title} (another protocol)" if paper else ""
     return Drawing(
         figure=drawn,
-        caption=f"Share of cells in which only {a}, only {b}, both or neither succeed, per threshold{beside}.",
+        caption=f"Share of {blocks} in which only {a}, only {b}, both or neither succeed, per threshold{beside}.",
     )
 
 
@@ -175,7 +178,7 @@ class Survival:
 
     def render(self, results: Results) -> Section:
         """One figure; the paper's derived marginals are dotted if the study re-makes its table."""
-        from gansweep import analysis, figures
+        from gansweep import analysis, comparing, figures
 
         plan, labels = results.plan, arm_labels(results.plan)
         if why := counts_nothing(results):
@@ -183,13 +186,14 @@ class Survival:
         if not _higher_is_better(plan):
             why = "lower is better here, and in the share above a value runs without a score would stand as good ones"
             return nothing(self.title, f"Nothing to show: {why}.")
-        curves = analysis.survival(results.trials, plan["score"], plan["thresholds"], self.resamples)
+        curves = analysis.survival(comparing.units(results), plan["score"], plan["thresholds"], self.resamples)
         paper = _paper(plan) if self.published else None
         theirs = paper.survival() if paper else None
         drawn = figures.survival_curves(curves, list(labels), labels, plan["score_label"], theirs)
         dotted = f" The dotted lines are the marginals derived from {paper.title}." if paper else ""
+        unit = comparing.unit_of(results)
         resampled = (
-            f" Where a rule stopped trials it is widened by resampling whole cells {self.resamples:,} times."
+            f" Where a rule stopped trials it is widened by resampling whole {unit}s {self.resamples:,} times."
             if analysis.stopped(results.trials).any()
             else ""
         )
@@ -240,7 +244,7 @@ class FactorEffects:
 
     def render(self, results: Results) -> Section:
         """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
-        from gansweep import analysis, factors, figures, wording
+        from gansweep import analysis, comparing, factors, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         if why := counts_nothing(results):
@@ -250,18 +254,14 @@ class FactorEffects:
         threshold = middle_threshold(plan) if self.threshold is None else self.threshold
         if threshold is None:
             return nothing(self.title, NO_THRESHOLD)
-        effects = factors.factor_effects(results.trials, plan["factors"], threshold, plan["score"])
+        effects = factors.factor_effects(comparing.units(results), plan["factors"], threshold, plan["score"])
         if effects.empty:
             return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
         text = (
             f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
             "independently for each cell, or crossed in a grid, so each factor is tested on its own: chi-squared with "
             "a Monte Carlo p-value, Holm's correction over all factors and arms.",
-            *(
-                ["A trial that a rule stopped counts by the score it had then; these rates are not corrected."]
-                if analysis.stopped(results.trials).any()
-                else []
-            ),
+            *([RAW] if analysis.stopped(results.trials).any() else []),
         )
         drawn = figures.factor_dots(effects, list(labels), labels)
         caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
@@ -474,21 +474,22 @@ class Ranking:
         at_least(self, resamples=100)
 
     def render(self, results: Results) -> Section:
-        """Intervals of the rate and of the rank from resampled cells."""
-        from gansweep import analysis, figures, wording
+        """Intervals of the rate and of the rank from resampled cells, or seeds where cells are a grid's."""
+        from gansweep import analysis, comparing, figures, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         if why := counts_nothing(results):
             return nothing(self.title, why)
         if not plan["thresholds"]:
             return nothing(self.title, NO_THRESHOLD)
-        found = analysis.ranking(results.trials, plan["thresholds"], plan["score"], self.resamples)
+        found = analysis.ranking(comparing.units(results), plan["thresholds"], plan["score"], self.resamples)
         shown = found.assign(arm=found["arm"].map(labels))[["arm"]]
         shown["mean success rate"] = [
             wording.with_interval(r["mean_rate"], r["low"], r["high"]) for r in found.to_dict("records")
         ]
         shown["rank"] = [f"{r['rank']:g} ({r['rank_low']:g} to {r['rank_high']:g})" for r in found.to_dict("records")]
-        caption = "Mean success rate over the thresholds and rank, with 95% intervals from resampled cells."
+        caption = "Mean success rate over the thresholds and rank, with 95% intervals from resampled "
+        caption += f"{comparing.unit_of(results)}s."
         links = tuple((i, "", trials_of(arm=arm)) for i, arm in enumerate(found["arm"]))
         return Section(
             title=self.title,

@@ -1,4 +1,4 @@
-"""A study is a Python value; its plan is an ordered, frozen list of blocks.
+"""A study is a Python value: what is asked, what is compared and what is drawn.
 
 trial = baseline + preset + the cell's drawn values + the arm's changes. The three sets of fields must be disjoint where
 they could contradict each other, so what a trial is never depends on an order of application.
@@ -7,25 +7,19 @@ they could contradict each other, so what a trial is never depends on an order o
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import math
-import re
-import sys
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gansweep.goals import MEASURED
-from gansweep.parts import Known, above, at_least, canonical, content_id, describe, misspelt, one_of, override, part
-from gansweep.randomness import derive_seed
-from gansweep.space import Either, Space, corners, factor_values, field_paths, fields_of, first_cell
+from gansweep.parts import above, at_least, misspelt, one_of, override, part
+from gansweep.plan import Plan
+from gansweep.space import Either, Space, factor_values, field_paths, fields_of, first_cell
 from gansweep.strategies import Grid, RandomSearch
 from gansweep.trial import TrialConfig
 
 Arms = dict[str, dict[str, Any]]
-UNDRAWN = "undrawn-"  # begins the placeholder of a trial whose candidate is not asked for yet
 
 
 @part
@@ -73,18 +67,6 @@ class Resources:
                 raise ValueError(f"Resources.gpus = {self.gpus} must lie in [0, 1]: a trial trains on one device")
         if self.memory_gb is not None:
             above(self, memory_gb=0)
-
-
-@part
-class PlannedTrial:
-    """One (cell, arm) of a plan."""
-
-    id: str
-    cell: str
-    arm: str
-    position: int
-    factors: Mapping[str, Any]
-    config: TrialConfig
 
 
 @part
@@ -156,9 +138,18 @@ class Study:
         owners = self._owners()
         self._check_arms()
         self._check_search()
+        self._check_presets(owners)
         for arm in self.resources:
             if arm not in self.arms:
                 raise misspelt("resources: arm", arm, self.arms)
+        metrics = [*self.metrics, *(one for preset in self.presets.values() for one in preset.metrics or ())]
+        known = {*self.factors, *self.arms, *self.axes, *MEASURED, *(metric.name for metric in metrics)}
+        for name in self.labels:
+            if name not in known:
+                raise misspelt("label", name, known)
+
+    def _check_presets(self, owners: Mapping[str, str]) -> None:
+        """Refuse presets that change what an arm sets, one arm of an axis alone, or fields that do not exist."""
         for name, preset in self.presets.items():
             for path in preset.overrides:
                 # an override of a part's field is lost as well where an arm sets the whole part
@@ -181,11 +172,6 @@ class Study:
                 override(self.baseline, preset.overrides)
             except ValueError as error:
                 raise ValueError(f"preset {name!r}: {error}") from error
-        metrics = [*self.metrics, *(one for preset in self.presets.values() for one in preset.metrics or ())]
-        known = {*self.factors, *self.arms, *self.axes, *MEASURED, *(metric.name for metric in metrics)}
-        for name in self.labels:
-            if name not in known:
-                raise misspelt("label", name, known)
 
     def _set_anew(self, path: str, preset: Preset) -> bool:
         """Whether only arms set the field, and the preset gives it to each of them anew, so that no value is lost."""
@@ -467,197 +453,11 @@ class Study:
         ]
         return {arm: {name: fields.get(name) for name in changed} for arm, fields in fixed.items()}
 
+    def block(self, factors: Mapping[str, Any], seed: int) -> dict[str, TrialConfig]:
+        """The trials of one cell, by their arms."""
+        drawn = fields_of(self.space, factors)
+        return {arm: self._resolve(changes, drawn, seed) for arm, changes in self.arms.items()}
+
     def plan(self) -> Plan:
         """Draw the cells and freeze every trial; of a sequential search, the plan that has no trial yet."""
-        from gansweep.search import draw_cells
-
-        if self.search.sequential:
-            return Plan(study=self, trials=())
-        if self.num_cells > self.space_size:
-            raise ValueError(
-                f"draws = {self.draws} is more than the {self.space_size:.0f} different cells of the space"
-            )
-        drawn = draw_cells(self.space, self.num_cells, seed=self.seed, search=self.search)
-        # what is resampled is a cell: a draw with all its seeds, or, where there is one draw only, a seed
-        known = canonical([self.baseline, self.axes])
-        trials: list[PlannedTrial] = []
-        for (draw, factors), repeat in itertools.product(enumerate(drawn), range(self.repeats)):
-            number = draw if len(drawn) > 1 else repeat
-            # the first has the seed it would have alone, so that further repeats can be added
-            seed = derive_seed(self.seed, "cell", content_id(factors), *([repeat] if repeat else []), bits=31)
-            cell = _cell_name(number, len(drawn) if len(drawn) > 1 else self.repeats)
-            trials += self._block(cell, factors, seed, len(trials), known)
-        return Plan(study=self, trials=tuple(trials))
-
-    def candidate(self, number: int, factors: Mapping[str, Any], occurrence: int = 0) -> tuple[PlannedTrial, ...]:
-        """The trials of a sequential search's candidate, seed by seed.
-
-        Every candidate has the same seeds, so that candidates can be compared seed by seed; one that was asked for
-        before (`occurrence` times) has further ones, because the same trial again would say nothing new.
-        """
-        trials: list[PlannedTrial] = []
-        for repeat, seed in enumerate(self.candidate_seeds(occurrence)):
-            position = (number * self.repeats + repeat) * len(self.arms)
-            trials += self._block(_cell_name(number, self.num_cells), factors, seed, position)
-        return tuple(trials)
-
-    def candidate_seeds(self, occurrence: int = 0) -> list[int]:
-        """The seeds of a candidate's trials."""
-        first = occurrence * self.repeats
-        return [derive_seed(self.seed, "candidate", n, bits=31) for n in range(first, first + self.repeats)]
-
-    def _block(
-        self,
-        cell: str,
-        factors: Mapping[str, Any],
-        seed: int,
-        position: int,
-        known: Known | None = None,
-    ) -> Iterator[PlannedTrial]:
-        drawn = fields_of(self.space, factors)
-        for number, (arm, changes) in enumerate(self.arms.items()):
-            config = self._resolve(changes, drawn, seed)
-            yield PlannedTrial(
-                id=content_id(config, known=known),
-                cell=cell,
-                arm=arm,
-                position=position + number,
-                factors=factors,
-                config=config,
-            )
-
-
-def _cell_name(number: int, num_cells: int) -> str:
-    return f"c{number:0{max(3, len(str(num_cells - 1)))}d}"
-
-
-@part
-class Plan:
-    """Every trial that must exist, in the order in which they start: block by block, arm by arm.
-
-    The plan of a sequential search holds the trials of the candidates that were asked for so far.
-    """
-
-    study: Study
-    trials: tuple[PlannedTrial, ...]
-
-    def __post_init__(self) -> None:
-        repeated = len(self.trials) - len({trial.id for trial in self.trials})
-        assert not repeated, f"{repeated} trials of the plan share an id"
-
-    def __iter__(self) -> Iterator[PlannedTrial]:
-        return iter(self.trials)
-
-    def __len__(self) -> int:
-        return len(self.trials)
-
-    def __add__(self, trials: tuple[PlannedTrial, ...]) -> Plan:
-        """The plan with the trials of another candidate."""
-        return Plan(study=self.study, trials=(*self.trials, *trials))
-
-    @property
-    def num_planned(self) -> int:
-        """How many trials there will be."""
-        study = self.study
-        return study.num_cells * study.repeats * len(study.arms) if study.search.sequential else len(self)
-
-    def examples(self) -> Plan:
-        """What is checked and prepared before anything runs: the plan, or trials in which all that may be drawn is."""
-        if not self.study.search.sequential:
-            return self
-        tried = {trial.id: trial for cell in corners(self.study.space) for trial in self.study.candidate(0, cell)}
-        return Plan(study=self.study, trials=tuple(tried.values()))
-
-    def slots(self) -> list[dict[str, Any]]:
-        """Every trial as the records name it; one whose candidate is not asked for yet has a placeholder for an id."""
-        slots: dict[int, dict[str, Any]] = {}
-        study = self.study
-        for cell in range(study.num_cells if study.search.sequential else 0):
-            for repeat, seed in enumerate(study.candidate_seeds()):
-                for number, arm in enumerate(study.arms):
-                    position = (cell * study.repeats + repeat) * len(study.arms) + number
-                    slots[position] = {
-                        "trial": f"{UNDRAWN}{position}",
-                        "cell": _cell_name(cell, study.num_cells),
-                        "arm": arm,
-                        "seed": seed,
-                        "position": position,
-                        "factors": {},
-                    }
-        for trial in self:
-            slots[trial.position] = {
-                "trial": trial.id,
-                "cell": trial.cell,
-                "arm": trial.arm,
-                "seed": trial.config.seed,
-                "position": trial.position,
-                "factors": dict(trial.factors),
-            }
-        return [slots[position] for position in sorted(slots)]
-
-    def design(self) -> dict[str, Any]:
-        """What the design hash covers: everything that was declared, and nothing of how it is shown."""
-        shown = ("labels", "caveats", "report", "presets", "question", "source", "resources", "optional_arms")
-        described = {key: value for key, value in describe(self.study).items() if key not in shown}
-        if not self.study.portraits:
-            del described["portraits"]  # a study without any has the design that it had before there were any
-        return described
-
-
-@part
-class Selection:
-    """Which study, at which size: the file, the preset, and what the command line changes of it.
-
-    `arms` are the arms of its axes that run, None for those that the study runs by default.
-    """
-
-    file: str
-    preset: str | None = None
-    draws: int | None = None
-    seed: int | None = None
-    data: str | None = None
-    arms: tuple[str, ...] | None = None
-
-    def study(self, *, data_is_here: bool = True) -> Study:
-        """The study as it will run; on a machine that need not have the data's files, `data_is_here` is False."""
-        study = load_study(self.file)
-        return study.at(
-            self.preset, draws=self.draws, seed=self.seed, data=self.data, arms=self.arms, data_is_here=data_is_here
-        )
-
-    def absolute(self) -> Selection:
-        """The same selection with absolute paths, for a process in another folder."""
-        name, colon, path = (self.data or "").partition(":")
-        data = f"{name}:{Path(path).resolve()}" if colon else self.data
-        return dataclasses.replace(self, file=str(Path(self.file).resolve()), data=data)
-
-    def run_name(self, study: Study) -> str:
-        """The name of this run of the study: the same selection goes on with the same run."""
-        changes = [f"{key}{value}" for key in ("draws", "seed", "data") if (value := getattr(self, key)) is not None]
-        arms = ["arms", *study.in_order(self.arms)] if self.arms is not None else []
-        return "-".join(
-            re.sub(r"[^A-Za-z0-9_]+", "_", str(name)) for name in (study.name, self.preset, *changes, *arms) if name
-        )
-
-
-def load_study(path: str | Path) -> Study:
-    """The `study` of a study file. Study files are code and are trusted."""
-    file = Path(path)
-    if not file.is_file():
-        raise misspelt("study file", file, sorted(map(str, file.parent.glob("*.py"))) or ["(no *.py file there)"])
-    spec = importlib.util.spec_from_file_location(f"gansweep_study_{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ValueError:
-        raise
-    except Exception as error:
-        at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        line = getattr(error, "lineno", None) or (at[-1] if at else None)
-        raise ValueError(f"{file}{f', line {line}' if line else ''}: {error}") from error
-    if not isinstance(study := getattr(module, "study", None), Study):
-        raise ValueError(f"{file} defines no `study = Study(...)`")
-    return study
+        return Plan.of(self)

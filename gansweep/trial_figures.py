@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gansweep import figures
-from gansweep.figures import Labels
+from gansweep.look import INK, Labels, blank, style_of
 
 MANY = 2_000  # points from which on they are drawn by the graphics card
 
@@ -20,7 +19,7 @@ def trial_dots(
 
     Trials without a score stand in a row below all others. A point's `customdata` is the trial's id.
     """
-    figure = figures.blank(400, x=over_label, y=score_label)
+    figure = blank(400, x=over_label, y=score_label)
     known = pd.to_numeric(trials[score])
     spread = float(known.max() - known.min()) if known.notna().any() else 0.0
     lowest = float(known.min()) if known.notna().any() else 0.0
@@ -28,7 +27,7 @@ def trial_dots(
     draw = figure.add_scattergl if len(trials) > MANY else figure.add_scatter
     for arm in arms:
         part = trials[(trials["arm"] == arm) & trials[over].notna()]
-        colour, _, marker = figures.style_of(arms, arm)
+        colour, _, marker = style_of(arms, arm)
         scored = pd.to_numeric(part[score])
         state = part["verdict"].astype(object).fillna(part["status"])
         draw(
@@ -44,6 +43,6 @@ def trial_dots(
             ],
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.add_hline(y=floor, line={"color": figures.INK, "width": 1, "dash": "dot"}, annotation_text="no score")
+    figure.add_hline(y=floor, line={"color": INK, "width": 1, "dash": "dot"}, annotation_text="no score")
     figure.update_xaxes(type="category" if trials[over].dtype == object else None)
     return figure.update_layout(clickmode="event")

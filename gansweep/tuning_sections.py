@@ -36,7 +36,7 @@ class SearchHistory:
 
     def render(self, results: Results) -> Section:
         """A figure per goal, and the best candidates with what they drew."""
-        from gansweep import figures, tuning
+        from gansweep import tuning, tuning_figures
 
         found, plan = _found(results), results.plan
         if isinstance(found, str):
@@ -62,7 +62,7 @@ class SearchHistory:
         )
         drawings = tuple(
             Drawing(
-                figure=figures.search_history(found, tuning.best_so_far(found, goal), goal),
+                figure=tuning_figures.search_history(found, tuning.best_so_far(found, goal), goal),
                 caption=f"{goal['label']} of each candidate in the order of asking, and the best so far.",
             )
             for goal in search["goals"]
@@ -98,7 +98,7 @@ class ParetoFront:
 
     def render(self, results: Results) -> Section:
         """A figure and a table of the front."""
-        from gansweep import figures, tuning
+        from gansweep import tuning, tuning_figures
 
         found = _found(results)
         if isinstance(found, str):
@@ -112,7 +112,7 @@ class ParetoFront:
         )
         text = (f"The goals are {told}. {len(best)} candidates are beaten by no other in both.",)
         drawing = Drawing(
-            figure=figures.pareto_front(found, best, goals),
+            figure=tuning_figures.pareto_front(found, best, goals),
             caption=f"{goals[1]['label']} over {goals[0]['label']}, a point per candidate; the line joins the front.",
         )
         table = _table(best, results.plan, "The candidates on the front.")
@@ -129,7 +129,7 @@ class Importance:
         """A bar per factor and a table, for the first goal."""
         import pandas as pd
 
-        from gansweep import figures, tuning, wording
+        from gansweep import tuning, tuning_figures, wording
 
         found = _found(results)
         if isinstance(found, str):
@@ -143,7 +143,7 @@ class Importance:
             "values, so these are hints and no effects of an experiment.",
         )
         drawing = Drawing(
-            figure=figures.explained_bars(table),
+            figure=tuning_figures.explained_bars(table),
             caption=f"Share of the differences in {goal['label']} that goes with each factor, and (marked) by chance.",
         )
         rows = [

@@ -65,9 +65,11 @@ def p_value(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
 
 
-def finding(pair: pd.DataFrame, a: str, b: str) -> str:
-    """The threshold at which a pair of arms differs most, as one sentence."""
+def finding(pair: pd.DataFrame, a: str, b: str, blocks: str = "cells") -> str:
+    """The threshold at which a pair of arms differs most, as one sentence; `blocks` says what is counted."""
     top = pair.loc[(pair["only_b"] - pair["only_a"]).abs().idxmax()]
+    if not pair[["only_a", "only_b", "unknown"]].to_numpy().any():
+        return f"{a} and {b} never differ: of {top['planned']} {blocks} both or neither succeed, at every threshold."
     only_b, only_a, both, neither = (count(top[column]) for column in ("only_b", "only_a", "both", "neither"))
     lost = f"; {top['unknown']} unknown" if top["unknown"] else ""
     estimated = f"; {top['stopped']} of them estimated, as a rule stopped a trial" if top["stopped"] else ""
@@ -76,7 +78,7 @@ def finding(pair: pd.DataFrame, a: str, b: str) -> str:
     near = f" {close} scores are too close to that threshold to call." if close else ""
     return (
         f"{a} and {b} differ most above {top['threshold']:g}: only {b} succeeds in {only_b} of "
-        f"{top['planned']} cells, only {a} in {only_a}, both in {both}, neither in {neither}"
+        f"{top['planned']} {blocks}, only {a} in {only_a}, both in {both}, neither in {neither}"
         f"{lost}{estimated} ({test}, p = {p_value(top['p_value'])}; {p_value(top['p_holm'])} after Holm's "
         f"correction over the thresholds).{near}"
     )
@@ -285,7 +287,7 @@ def reached_text(reached: pd.DataFrame, labels: Mapping[str, str], score: str) -
             by = "" if row["median_step"] != row["median_step"] else f", half by step {row['median_step']:g}"
             told[labels[row["arm"]]] = f"{row['reached']} of {row['ended']}{by}"
         rows.append(told)
-    caption = f"How many ended runs had a {score} above each threshold at any evaluation, and how soon."
+    caption = f"How many ended runs had the {score} above each threshold at any evaluation, and how soon."
     every = range(len(rows))
     links = [(i, labels[arm], trials_of(arm=arm, status="done")) for i in every for arm in reached["arm"].unique()]
     return Table(shown=pd.DataFrame(rows), caption=caption, numbers=reached, trials=tuple(links))
@@ -306,22 +308,97 @@ def interaction_finding(pairs: pd.DataFrame, labels: Mapping[str, str]) -> str:
     )
 
 
-def interactions_text(pairs: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str], shown: int) -> Table:
-    """The `shown` clearest pairs of `factors.interactions`, with all of it as numbers."""
+def interactions_text(
+    pairs: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str], shown: int, factors: Mapping[str, Any]
+) -> Table:
+    """The `shown` clearest pairs of `factors.interactions`, with all of it as numbers; `factors` are the plan's."""
+    rows, links, pair = [], [], ["arm", "factor_a", "factor_b"]
+    for i, row in enumerate(pairs.sort_values("p_value", kind="stable").head(shown).to_dict("records")):
+        of_pair = (numbers[pair] == [row[name] for name in pair]).all(axis=1)
+        known = numbers[of_pair & (numbers["known"] > 0)]
+        off = known.loc[known["excess"].abs().idxmax()] if len(known) else None
+        rows.append(
+            {
+                "factors": f"{row['label_a']} with {row['label_b']}",
+                "arm": labels[row["arm"]],
+                "size": f"{100 * row['size']:.1f} points" if row["size"] == row["size"] else row["reason"],
+                "by chance": "—" if row["chance"] != row["chance"] else f"{100 * row['chance']:.1f} points",
+                "furthest off": "—" if off is None else _furthest(off),
+                "p": p_value(row["p_value"]),
+                "p (Holm)": p_value(row["p_holm"]),
+            }
+        )
+        links.append((i, "arm", trials_of(arm=row["arm"])))
+        if off is not None and (question := _at_levels(off, factors)):
+            links.append((i, "furthest off", question))
+    caption = (
+        f"The {len(rows)} clearest of {len(pairs)} pairs: by how much failure rates depart from what the two factors "
+        "tell one by one (root mean square over cells), what chance alone would give, and the levels at which they "
+        "depart most, with the failures there."
+    )
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=numbers, trials=tuple(links))
+
+
+def _furthest(row: Any) -> str:
+    counted = f"{count(row['failures'])} of {count(row['known'])} fail"
+    return f"{row['level_a']} with {row['level_b']}: {counted}, {percent(row['expected'])} expected"
+
+
+def _at_levels(row: Any, factors: Mapping[str, Any]) -> str | None:
+    """The question for the trials of an arm at two declared levels; None where a level is a range of values."""
+    asked = {}
+    for end in "ab":
+        declared = {str(value): value for value in factors[row[f"factor_{end}"]].get("values") or ()}
+        if row[f"level_{end}"] not in declared:
+            return None
+        asked[row[f"factor_{end}"]] = declared[row[f"level_{end}"]]
+    return trials_of(arm=row["arm"], **asked)
+
+
+def arm_interaction_finding(tests: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """The clearest of a row per pair of arms and factor of `factors.arm_interactions`, as one sentence."""
+    tested = tests[tests["p_value"].notna()]
+    if tested.empty:
+        return f"Whether a factor favours an arm cannot be tested: {tests['reason'].iloc[0]}."
+    top = tested.sort_values("p_value", kind="stable").iloc[0]
+    sure = int((tested["p_holm"] <= 0.05).sum())
+    a, b = labels[top["arm_a"]], labels[top["arm_b"]]
+    return (
+        f"In {sure} of {len(tested)} tested pairs of arms and factors the difference of the arms depends on the factor "
+        f"(p ≤ 0.05 after Holm's correction). The clearest is {top['label']}: the failure rate of {b} minus that of "
+        f"{a} in points is {_by_level(_levels_of(numbers, top))} (p = {p_value(top['p_value'])}; "
+        f"{p_value(top['p_holm'])} corrected)."
+    )
+
+
+def _levels_of(numbers: pd.DataFrame, test: Mapping[str, Any]) -> list[dict[str, Any]]:
+    columns = ["arm_a", "arm_b", "factor"]
+    of_test = (numbers[columns] == [test[column] for column in columns]).all(axis=1)
+    return numbers[of_test & (numbers["cells"] > 0)].to_dict("records")
+
+
+def _by_level(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{100 * row['difference']:.0f} ({100 * row['low']:.0f} to {100 * row['high']:.0f}) at {row['level']}"
+        for row in rows
+    )
+
+
+def arm_interactions_text(tests: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str], shown: int) -> Table:
+    """The `shown` clearest pairs of arms and factors of `factors.arm_interactions`, with all of it as numbers."""
     rows = [
         {
-            "factors": f"{row['label_a']} with {row['label_b']}",
-            "arm": labels[row["arm"]],
-            "size": f"{100 * row['size']:.1f} points" if row["size"] == row["size"] else row["reason"],
-            "by chance": "—" if row["chance"] != row["chance"] else f"{100 * row['chance']:.1f} points",
+            "arms": f"{labels[row['arm_b']]} minus {labels[row['arm_a']]}",
+            "factor": row["label"],
+            "difference at each level, points": _by_level(_levels_of(numbers, row)) or row["reason"],
             "p": p_value(row["p_value"]),
             "p (Holm)": p_value(row["p_holm"]),
         }
-        for row in pairs.sort_values("p_value", kind="stable").head(shown).to_dict("records")
+        for row in tests.sort_values("p_value", kind="stable").head(shown).to_dict("records")
     ]
     caption = (
-        f"The {len(rows)} clearest of {len(pairs)} pairs: by how much failure rates depart from what the two factors "
-        "tell one by one (root mean square over cells), and what chance alone would give."
+        f"The {len(rows)} clearest of {len(tests)} pairs of arms and factors: paired differences of the failure rates "
+        "with 95% intervals, and whether they depend on the level."
     )
     return Table(shown=pd.DataFrame(rows), caption=caption, numbers=numbers)
 
@@ -363,44 +440,57 @@ def components_text(components: pd.DataFrame, labels: Mapping[str, str]) -> Tabl
         f"Where differences between final scores come from, with 95% intervals: {used} of {planned} configurations, "
         f"those with a score for every arm and all seeds ({seeds})."
     )
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=components)
+    links = []
+    if used == planned:  # else the trials of incomplete configurations have a score and are not in it
+        arms = [row["arm"] or None for row in components.to_dict("records")]
+        links = [(i, "", trials_of(arm=arm, state="scored")) for i, arm in enumerate(arms)]
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=components, trials=tuple(links))
 
 
-def power_finding(row: Mapping[str, Any], planned: int) -> str:
-    """A row of `effect_sections.power_table` as one sentence."""
+def power_finding(row: Mapping[str, Any], planned: int, blocks: str = "cells") -> str:
+    """A row of `effect_sections.power_table` as one sentence; `blocks` says what is counted."""
     told = (
-        f"{planned} cells show a difference of {100 * row['detectable']:.0f} points or more"
+        f"{planned} {blocks} show a difference of {100 * row['detectable']:.0f} points or more"
         if row["detectable"] == row["detectable"]
-        else f"{planned} cells are too few to show any difference"
+        else f"{planned} {blocks} are too few to show any difference"
     )
     return (
         f"{told} between {row['a']} and {row['b']} with a chance of 80% (exact McNemar test at 5%, if "
-        f"{percent(row['discordance'])} of the cells succeed under one of the two only{row['whence']})."
+        f"{percent(row['discordance'])} of the {blocks} succeed under one of the two only{row['whence']})."
     )
 
 
-def power_text(table: pd.DataFrame) -> Table:
-    """`effect_sections.power_table` with a row per pair of arms and difference."""
+def power_text(table: pd.DataFrame, blocks: str = "cells") -> Table:
+    """`effect_sections.power_table` with a row per pair of arms and difference; `blocks` says what is counted."""
     rows = [
         {
             "arms": f"{row['a']}, {row['b']}",
             "difference": f"{100 * row['difference']:.0f} points",
-            "cells for 80%": f"{row['cells']:,}",
-            "if more cells disagree": f"{row['cells_high']:,}",
+            "disagree so far": f"{count(row['disagree'])} of {row['known']}",
+            f"{blocks} for 80%": f"{row['cells']:,}",
+            "if more disagree": f"{row['cells_high']:,}",
             "chance with the planned": percent(row["power"]),
         }
         for row in table.to_dict("records")
     ]
     caption = (
-        "How many cells show a difference of success rates with a chance of 80% (exact power of the exact McNemar "
-        "test at 5%), at the share of cells that disagree and at the upper end of its 95% interval."
+        f"How many {blocks} show a difference of success rates with a chance of 80% (exact power of the exact McNemar "
+        "test at 5%), at the share that disagrees so far and at the upper end of its 95% interval."
     )
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=table)
+    links = [
+        (
+            i,
+            "disagree so far",
+            trials_of(pair=f"{row['arm_a']},{row['arm_b']}", outcome=("only_a", "only_b"), threshold=row["threshold"]),
+        )
+        for i, row in enumerate(table.to_dict("records"))
+    ]
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=table, trials=tuple(links))
 
 
 ANYTIME = (
-    "These intervals and p-values hold at every look: over the whole sweep the chance that an interval ever leaves out "
-    "the truth is 5% at most, so the sweep may be watched and stopped when it has told enough. They are wider than "
+    "These intervals and p-values hold at every look: over the whole sweep the chance that any one of them ever leaves "
+    "out the truth is 5% at most, so the sweep may be watched and stopped when it has told enough. They are wider than "
     "those of a finished sweep for it. Cells count in the order of the plan; one that has not ended, was stopped by a "
     "rule or was lost stands as anything between failure and success, because failing runs end early."
 )
@@ -415,7 +505,12 @@ def anytime_text(rates: pd.DataFrame, labels: Mapping[str, str]) -> Table:
             told[labels[row["arm"]]] = f"{100 * row['low']:.0f} to {percent(row['high'])}"
         rows.append(told)
     caption = "Success rates so far: 95% intervals that hold at every look."
-    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates)
+    links = [
+        (i, labels[arm], trials_of(arm=arm, above=threshold))
+        for i, threshold in enumerate(sorted(rates["threshold"].unique().tolist()))
+        for arm in rates["arm"].unique()
+    ]
+    return Table(shown=pd.DataFrame(rows), caption=caption, numbers=rates, trials=tuple(links))
 
 
 def anytime_differences_text(differences: pd.DataFrame, labels: Mapping[str, str]) -> Table:

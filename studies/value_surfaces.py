@@ -5,8 +5,8 @@ design  The generator is not trained: it is each real batch plus standard normal
         with the penalty at a lambda of 0.1, as the authors' code has it, and of 10, as their paper says. Initial
         weights, data order and noise are shared by the arms of a cell.
 after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 3.1 and figure 1a, with the settings of
-        the authors' code. They agree if, on all three sets, the clipped critic's slope varies less over the plane,
-        relative to its mean, and it has peaks at fewer modes of the mixtures.
+        the authors' code. They agree if, on all three sets, the clipped critic's surface has shallower dents, and it
+        has peaks at fewer modes of the mixtures.
 run     gansweep launch studies/value_surfaces.py
 took    laptop: not run yet.
 found   laptop: not run yet.
@@ -95,7 +95,7 @@ study = Study(
     report=(
         Claims(),
         ValueSurfaces(),
-        Traces(columns=("surface_slope_mean", "surface_slope_variation", "wasserstein"), title="While it was trained"),
+        Traces(columns=("surface_slope_mean", "surface_dents", "wasserstein"), title="While it was trained"),
         OutcomeFlow(),
         FreeChoices(),
         Confounders(),

@@ -34,7 +34,7 @@ from typer.testing import CliRunner
 from gansweep import records, tracking
 from gansweep.cli import app
 from gansweep.launch.sweep import Settings, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

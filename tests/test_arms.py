@@ -13,8 +13,9 @@ from gansweep import Diverged, GradientPenalty, InceptionScore, LeastSquares, No
 from gansweep.data.opened import open_data, prepare_data
 from gansweep.parts import content_id, override
 from gansweep.sections import chosen_pairs
+from gansweep.selection import Selection, load_study
 from gansweep.space import corners, first_cell
-from gansweep.study import Resources, Selection, load_study
+from gansweep.study import Resources
 from gansweep.training import TrainState, train
 from gansweep.trial import TrialConfig
 

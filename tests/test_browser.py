@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from gansweep.outcomes import outcome_table
 from gansweep.report import write
-from gansweep.study import load_study
+from gansweep.selection import load_study
 from gansweep.testing import made_up_results
 from tests.chromium import drawn, nothing_went_wrong, opened
 

@@ -24,7 +24,7 @@ from gansweep.data.checksums import Memo
 from gansweep.launch.parcels import CHUNK_BYTES, Parcel, node_cache, read_file
 from gansweep.launch.resources import check_room, requests
 from gansweep.launch.sweep import Settings, sweep
-from gansweep.study import Selection, load_study
+from gansweep.selection import Selection, load_study
 from tests.ray_cluster import RayCluster, can_hide
 from tests.test_states import Bucket
 

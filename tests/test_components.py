@@ -18,7 +18,9 @@ def frame_of(cube: Floats, **columns: object) -> pd.DataFrame:
     """Trials with scores [configuration, arm, seed]."""
     cell, arm, seed = np.indices(cube.shape).reshape(3, -1)
     frame = pd.DataFrame({"cell": [f"c{i}" for i in cell], "depth": cell, "arm": [f"a{i}" for i in arm]})
-    frame = frame.assign(seed=1000 * cell + seed, inception_score=cube.ravel(), status="done")
+    frame = frame.assign(
+        seed=1000 * cell + seed, inception_score=cube.ravel(), status="done", decision="completed", verdict="trained"
+    )
     return frame.assign(**columns)
 
 

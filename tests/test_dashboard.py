@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 
 from gansweep import dashboard, filters, layouts, live_page, sections
 from gansweep.analysis import tally
+from gansweep.dashboard import load_pages
 from gansweep.filters import Chosen
 from gansweep.page import Section
-from gansweep.study import load_study
+from gansweep.selection import load_study
 from gansweep.testing import MadeUpResults, made_up_results
 
 ROOT = Path(__file__).parents[1]
@@ -328,12 +328,7 @@ PAGES, STUDIES = ({file.stem: file for file in (ROOT / name).glob("*.py")} for n
 
 
 def load_page(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_pages(path)[path.stem]
 
 
 def test_every_study_has_a_page() -> None:

@@ -23,9 +23,10 @@ from gansweep.launch.driver import (
     Driver,
 )
 from gansweep.launch.worker import Report
+from gansweep.plan import Plan
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
-from gansweep.study import Plan, load_study
+from gansweep.selection import load_study
 
 STUDY = Path(__file__).parent / "tiny_study.py"
 FACTS = {"device": "cpu", "fingerprint_data": "a", "fingerprint_latent": "b", "fingerprint_init": "c"}

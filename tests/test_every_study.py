@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from gansweep.study import load_study
+from gansweep.selection import load_study
 from tests.chromium import drawn, nothing_went_wrong, opened
 
 FOLDER = Path(__file__).parents[1] / "studies"

@@ -26,7 +26,7 @@ import torch
 from gansweep import VerdictMatrix, records
 from gansweep.launch.states import States
 from gansweep.launch.sweep import Settings, Swept, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from tests.ray_cluster import RayCluster
 
 RING = Path(__file__).parent / "ring_study.py"
@@ -205,7 +205,7 @@ def test_launches_at_the_same_time_share_a_home_that_is_not_there_yet(calm: Path
 MONITORED = """
 from pathlib import Path
 from gansweep.launch.sweep import Settings, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 if __name__ == "__main__":
     sweep(Selection(file={study!r}, preset="long"), Settings(home=Path({home!r}), workers=2))
@@ -426,7 +426,7 @@ JUMPING = """
 import itertools, os, sys, threading, time
 from pathlib import Path
 from gansweep.launch.sweep import Settings, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 def jump():
     for days in itertools.cycle([400, -2000, 0]):
@@ -498,7 +498,7 @@ import dataclasses
 
 from gansweep import Hinge, LeastSquares, MLPDiscriminator, NonSaturating, Wasserstein
 from gansweep.parts import part
-from gansweep.study import load_study
+from gansweep.selection import load_study
 
 
 @part

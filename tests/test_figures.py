@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gansweep import analysis, factors, figures, published
+from gansweep import analysis, factors, figures, look, published
 from gansweep.testing import THRESHOLDS, made_up_results, made_up_table_5
 
 ARMS = ["gan", "wgan_gp"]
@@ -58,7 +58,7 @@ ALL = [outcome_figure, survival_figure, scatter_figure, factor_figure, curve_fig
 @pytest.mark.parametrize("make", ALL)
 def test_a_figure_is_transparent_keeps_its_zoom_and_is_valid_json(make: object) -> None:
     figure = make()  # type: ignore[operator]
-    drawn = json.loads(figures.to_json(figure).replace("<\\/", "</"))
+    drawn = json.loads(look.to_json(figure).replace("<\\/", "</"))
     assert drawn["layout"]["uirevision"] == "keep"
     assert figure.layout.template.layout.paper_bgcolor == "rgba(0,0,0,0)"
     assert figure.layout.height > 0
@@ -68,10 +68,10 @@ def test_a_figure_is_transparent_keeps_its_zoom_and_is_valid_json(make: object) 
 def test_an_arm_has_its_colour_in_every_figure_also_when_it_is_alone() -> None:
     survival = {t.legendgroup: t.line.color for t in survival_figure().data if t.name in LABELS.values()}
     dots = {t.legendgroup: t.marker.color for t in factor_figure().data}
-    assert survival == dots == dict(zip(ARMS, figures.COLOURS, strict=False))
+    assert survival == dots == dict(zip(ARMS, look.COLOURS, strict=False))
     alone = RESULTS.trials[RESULTS.trials["arm"] == "wgan_gp"]
     flow = figures.outcome_flow(analysis.outcome_flow(alone), ARMS, LABELS)
-    assert {t.marker.color for t in flow.data if sum(t.x)} == {figures.COLOURS[1]}
+    assert {t.marker.color for t in flow.data if sum(t.x)} == {look.COLOURS[1]}
 
 
 def test_the_bars_are_the_counts_of_ours_and_of_the_paper() -> None:
@@ -92,16 +92,20 @@ def test_the_papers_curve_is_dotted_and_marked_as_another_protocol() -> None:
 
 def test_every_cell_is_a_point_in_the_scatter_with_its_factors() -> None:
     figure = scatter_figure()
-    assert sum(len(t.x) for t in figure.data) == 20
-    assert all("Depth (G): " in text for t in figure.data for text in t.text)
-    assert all(value is not None and value == value for t in figure.data for value in (*t.x, *t.y))
+    points = list(figure.select_traces({"type": "scatter"}))
+    assert sum(len(t.x) for t in points) == 20
+    assert all("Depth (G): " in text for t in points for text in t.text)
+    assert all(value is not None and value == value for t in points for value in (*t.x, *t.y))
+    above, beside = figure.select_traces({"type": "histogram"})
+    assert sorted(above.x) == sorted(x for t in points for x in t.x), "a cell is missing above the scatter"
+    assert sorted(beside.y) == sorted(y for t in points for y in t.y), "a cell is missing beside the scatter"
 
 
 def test_equal_scores_are_no_wins_and_cells_at_one_point_are_told() -> None:
     scores = pd.DataFrame({"cell": list("stuvwx"), "gan": [8, 8, 8, 7, 8, 6], "wgan_gp": [8, 8, 8, 8, 7, np.nan]})
     scores = scores.assign(**{"gan:state": "scored", "wgan_gp:state": ["scored"] * 5 + ["no score"]})
     figure = figures.paired_scatter(scores, "gan", "wgan_gp", ARMS, LABELS, "modes captured", {})
-    drawn = {t.name: t for t in figure.data if len(t.x)}
+    drawn = {t.name: t for t in figure.select_traces({"type": "scatter"}) if len(t.x)}
     assert list(drawn) == [
         "WGAN-GP higher (1)",
         "Standard GAN higher (1)",
@@ -117,7 +121,7 @@ def test_small_scores_are_told_with_their_figures() -> None:
     scores = pd.DataFrame({"cell": ["c"], "gan": [0.001234], "wgan_gp": [0.001111]})
     scores = scores.assign(**{"gan:state": "scored", "wgan_gp:state": "scored"})
     figure = figures.paired_scatter(scores, "gan", "wgan_gp", ARMS, LABELS, "js_4", {})
-    assert "Standard GAN: 0.001234" in next(t.text[0] for t in figure.data if len(t.x))
+    assert "Standard GAN: 0.001234" in next(t.text[0] for t in figure.select_traces({"type": "scatter"}) if len(t.x))
     assert survival_figure().layout.xaxis.hoverformat == ".3g"
     medians = [t.hovertemplate for t in curve_figure().data if t.name and "median" in t.name]
     assert all("%{y:.3g}" in told and "with a score" not in told for told in medians)
@@ -136,7 +140,7 @@ def test_dots_carry_the_interval_of_the_frame() -> None:
 
 
 def test_no_chart_is_offered_to_a_cloud() -> None:
-    assert json.loads(figures.config_json()) == {
+    assert json.loads(look.config_json()) == {
         "showSendToCloud": False, "displaylogo": False, "responsive": True
     }  # fmt: skip
 
@@ -144,7 +148,7 @@ def test_no_chart_is_offered_to_a_cloud() -> None:
 def test_json_cannot_close_the_script_it_stands_in() -> None:
     figure = scatter_figure()
     figure.update_layout(title_text="</script><b>")
-    assert "</" not in figures.to_json(figure)
+    assert "</" not in look.to_json(figure)
 
 
 # ------------------------------------------------------------------------------------- one visual language
@@ -181,7 +185,7 @@ def contrast(a: str, b: str) -> float:
 
 @pytest.mark.parametrize("vision", VISIONS)
 def test_colours_stay_apart_for_every_reader(vision: str) -> None:
-    seen = [lab(np.array(VISIONS[vision]) @ linear(colour)) for colour in figures.COLOURS]
+    seen = [lab(np.array(VISIONS[vision]) @ linear(colour)) for colour in look.COLOURS]
     apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
     assert min(apart) > 15  # of CIE76; 2.3 is just noticeable
     assert np.linalg.norm(lab(linear("#ffffff")) - lab(linear("#000000"))) == pytest.approx(100, abs=0.01)
@@ -191,30 +195,30 @@ def test_colours_stand_out_on_a_light_and_on_a_dark_page() -> None:
     template = resources.files("gansweep").joinpath("templates", "page.html").read_text("utf-8")
     light, dark = (re.findall(r"--card: (#[0-9a-f]{6})", template)[i] for i in (0, 1))
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
-    for number, colour in enumerate(figures.COLOURS):
+    for number, colour in enumerate(look.COLOURS):
         assert min(contrast(colour, light), contrast(colour, dark)) > (2.9 if number < 4 else 2.1)
-    assert min(contrast(figures.INK, light), contrast(figures.INK, dark)) > 3
+    assert min(contrast(look.INK, light), contrast(look.INK, dark)) > 3
 
 
 def test_no_two_of_thirty_six_arms_look_alike_and_the_first_six_differ_in_everything() -> None:
     arms = [f"arm_{i}" for i in range(36)]
-    styles = [figures.style_of(arms, arm) for arm in arms]
+    styles = [look.style_of(arms, arm) for arm in arms]
     assert len({style[:2] for style in styles}) == len({(c, m) for c, _, m in styles}) == 36
     assert all(len(set(column)) == 6 for column in zip(*styles[:6], strict=True))
 
 
 def test_a_well_known_arm_has_its_style_in_every_study() -> None:
-    first = figures.style_of(["gan", "wgan_gp"], "wgan_gp")
-    assert figures.style_of(["gan", "lsgan", "wgan_gp"], "wgan_gp") == first
-    assert figures.style_of(["penalty_0.1", "wgan_gp"], "wgan_gp") == first
-    assert figures.style_of(["wgan_gp", "gan"], "gan") == figures.style_of(["gan"], "gan")
+    first = look.style_of(["gan", "wgan_gp"], "wgan_gp")
+    assert look.style_of(["gan", "lsgan", "wgan_gp"], "wgan_gp") == first
+    assert look.style_of(["penalty_0.1", "wgan_gp"], "wgan_gp") == first
+    assert look.style_of(["wgan_gp", "gan"], "gan") == look.style_of(["gan"], "gan")
     alike = ["gan", "dcgan", "x"]  # two arms of one reserved style still differ
-    assert len({figures.style_of(alike, arm) for arm in alike}) == 3
+    assert len({look.style_of(alike, arm) for arm in alike}) == 3
 
 
 def test_points_and_bars_ask_for_the_trials_behind_them() -> None:
     asked = {t.meta for t in outcome_figure().data if t.xaxis == "x"}
     assert "pair=gan%2Cwgan_gp&outcome=only_b&threshold=%{y}" in asked
     assert {t.meta for t in outcome_figure().data if t.xaxis == "x2"} == {None}  # the paper's trials are not ours
-    points = [t for t in scatter_figure().data if len(t.x)]
+    points = [t for t in scatter_figure().select_traces({"type": "scatter"}) if len(t.x)]
     assert sorted(cell for t in points for cell in t.ids) == sorted(RESULTS.trials["cell"].unique())

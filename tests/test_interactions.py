@@ -1,4 +1,4 @@
-"""Interactions of factors: the additive fit is a logistic regression, the test is exact, the intervals hold."""
+"""Interactions of factors, and of a factor with the arms: tests are exact, sizes closed forms, and intervals hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import statsmodels.api as sm
 
 from gansweep import factors
-from gansweep.intervals import Floats
+from gansweep.intervals import Floats, paired_difference
 
 FACTORS = {
     "depth": {"label": "Depth", "values": [4, 8]},
@@ -143,6 +143,143 @@ def test_seeds_of_a_cell_count_once() -> None:
             assert repeated[column].tolist() == pytest.approx(single[column].tolist(), nan_ok=True)
         tested = single["p_value"].notna()
         assert repeated["p_value"][tested].tolist() == pytest.approx(single["p_value"][tested].tolist(), abs=0.03)
+
+
+def test_many_pairs_and_arms_do_not_put_a_clear_interaction_out_of_reach() -> None:
+    """6 pairs of factors under ten arms are 60 tests: with 999 tables no corrected p-value would be below 0.06."""
+    rng, trials = np.random.default_rng(5), crossed(20, both_needed=True)
+    level, told = {}, {}
+    for name in ("depth", "norm", *"cd"):
+        level[name] = trials[name] if name in trials else rng.integers(0, 2, len(trials))
+        told[name] = {"values": FACTORS[name]["values"] if name in FACTORS else [0, 1]}
+    trials = trials.drop(columns="noise").assign(**level)
+    trials["inception_score"] = np.where((trials["depth"] == 8) == (trials["norm"] == "none"), 1.0, 5.0)
+    arms = [trials.assign(arm=arm) for arm in "abcdefghij"]
+    found = factors.interactions(pd.concat(arms, ignore_index=True), told, 3.0).drop_duplicates(factors.PAIR)
+    assert len(found) == 60
+    clear = (found["factor_a"] == "depth") & (found["factor_b"] == "norm")
+    assert (found.loc[clear, "p_holm"] < 0.05).all()
+    assert (found.loc[~clear, "p_holm"] > 0.05).all()
+
+
+# --- a factor under two arms
+
+
+def blocks(outcomes: dict[tuple[object, ...], tuple[int, int, int, int]], *names: str) -> pd.DataFrame:
+    """Trials under arms a and b: at the levels of each key how many cells fail under both, only a, only b, neither."""
+    rows = []
+    for levels, counts in outcomes.items():
+        for (a, b), number in zip(((True, True), (True, False), (False, True), (False, False)), counts, strict=True):
+            rows += [(*levels, a, b)] * number
+    cells = pd.DataFrame(rows, columns=[*names, "a", "b"])
+    of_arm = [
+        trials_of(cells[arm].tolist(), **{name: cells[name].tolist() for name in names}).assign(arm=arm) for arm in "ab"
+    ]
+    trials = pd.concat(of_arm, ignore_index=True)
+    return trials.assign(trial=trials["cell"] + trials["arm"])
+
+
+def depth_matters_under_a_alone() -> pd.DataFrame:
+    """Under a 4 of 20 shallow cells fail and 16 of 20 deep ones, under b 4 of 20 of either; the norm is nothing."""
+    half = {4: (1, 1, 1, 7), 8: (2, 6, 0, 2)}
+    return blocks({(depth, norm): half[depth] for depth in half for norm in ("none", "batch")}, "depth", "norm")
+
+
+def test_a_factor_that_matters_under_one_arm_only_is_found_with_its_size_and_one_that_does_not_covers_0() -> None:
+    found = factors.arm_interactions(depth_matters_under_a_alone(), FACTORS, 3.0)
+    depth, norm = (found[found["factor"] == name] for name in ("depth", "norm"))
+    assert depth["cells"].tolist() == norm["cells"].tolist() == [20, 20]
+    assert depth["rate_a"].tolist() == [0.2, 0.8]
+    assert depth["rate_b"].tolist() == [0.2, 0.2]
+    assert depth["difference"].tolist() == pytest.approx([0.0, -0.6])
+    assert depth["contrast"].tolist() == pytest.approx([0.6, -0.6])  # the difference of the differences
+    assert depth["contrast_high"].iloc[1] < 0 < depth["contrast_low"].iloc[0]
+    assert (depth["p_value"] <= 0.002).all()
+    assert norm["difference"].tolist() == pytest.approx([-0.3, -0.3])
+    assert norm["contrast"].tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert (norm["contrast_low"] < 0).all()
+    assert (norm["contrast_high"] > 0).all()
+    assert (norm["p_value"] > 0.5).all()
+    assert depth["p_holm"].iloc[0] == 2 * depth["p_value"].iloc[0]
+
+
+def test_a_factor_that_matters_under_both_arms_alike_favours_neither() -> None:
+    """2 of 20 shallow cells fail under either arm and 12 of 20 deep ones, not always the same ones."""
+    trials = blocks({(4,): (0, 2, 2, 16), (8,): (8, 4, 4, 4)}, "depth")
+    effects = factors.factor_effects(trials, {"depth": FACTORS["depth"]}, 3.0)
+    assert (effects["p_value"] < 0.01).all()
+    found = factors.arm_interactions(trials, {"depth": FACTORS["depth"]}, 3.0)
+    assert found["contrast"].tolist() == [0.0, 0.0]
+    assert (found["contrast_low"] < 0).all()
+    assert (found["contrast_high"] > 0).all()
+    assert (found["p_value"] > 0.5).all()
+
+
+def test_the_interval_of_a_contrast_adds_the_squares_of_the_reaches_of_two_paired_differences() -> None:
+    found = factors.arm_interactions(depth_matters_under_a_alone(), {"depth": FACTORS["depth"]}, 3.0)
+    shallow, deep = (paired_difference(*counts) for counts in ((2, 2, 2, 14), (4, 12, 0, 4)))
+    assert found[["difference", "low", "high"]].to_numpy().tolist() == [
+        pytest.approx([float(end) for end in ends]) for ends in (shallow, deep)
+    ]
+    reach = math.hypot(shallow[0] - shallow[1], deep[2] - deep[0])
+    assert found["contrast_low"].iloc[0] == pytest.approx(0.6 - reach)
+
+
+def test_a_level_of_several_is_set_against_all_others() -> None:
+    trials = blocks({(0,): (0, 0, 10, 0), (1,): (0, 0, 0, 10), (2,): (0, 10, 0, 20)}, "noise")
+    found = factors.arm_interactions(trials, {"noise": FACTORS["noise"]}, 3.0)
+    assert found["difference"].tolist() == pytest.approx([1, 0, -1 / 3])
+    assert found["contrast"].tolist() == pytest.approx([1 + 10 / 40, 0, -1 / 3 - 10 / 20])
+
+
+def test_a_pair_of_arms_without_an_answer_says_why() -> None:
+    trials, depth = depth_matters_under_a_alone(), {"depth": FACTORS["depth"]}
+    unknown = trials.assign(status=np.where(trials["arm"] == "a", "running", "done"))
+    assert (factors.arm_interactions(unknown, depth, 3.0)["reason"] == "no cell is known under both arms").all()
+    alike = trials.assign(inception_score=5.0)
+    assert (factors.arm_interactions(alike, depth, 3.0)["reason"] == "the arms differ alike in every cell").all()
+    one = trials[trials["depth"] == 8]
+    assert (factors.arm_interactions(one, depth, 3.0)["reason"] == "one level was drawn").all()
+    assert factors.arm_interactions(trials, {}, 3.0).empty
+    # a block in which one arm is unknown is left out of both
+    lost = trials.assign(status=np.where((trials["arm"] == "a") & (trials["cell"] == "c0"), "failed", "done"))
+    assert factors.arm_interactions(lost, depth, 3.0)["cells"].tolist() == [19, 20]
+
+
+def test_seeds_of_a_cell_count_once_under_two_arms_too() -> None:
+    one = depth_matters_under_a_alone()
+    many = pd.concat([one.assign(seed=seed, trial=one["trial"] + str(seed)) for seed in range(4)], ignore_index=True)
+    single, repeated = (factors.arm_interactions(trials, FACTORS, 3.0) for trials in (one, many))
+    pd.testing.assert_frame_equal(single, repeated)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rates", "num_cells"),
+    [
+        (((0.3, 0.3), (0.3, 0.3)), 24),
+        (((0.02, 0.02), (0.5, 0.5)), 40),
+        (((0.05, 0.35), (0.35, 0.65)), 24),
+        (((0.05, 0.05), (0.5, 0.5), (0.3, 0.3), (0.9, 0.9)), 60),
+    ],
+)
+def test_arms_that_differ_alike_at_every_level_are_told_apart_in_at_most_5_of_100_studies(
+    rates: tuple[tuple[float, float], ...], num_cells: int
+) -> None:
+    """200 studies: 5% and 95% have a standard error of 1.5%. Half of the pairs of trials share their luck."""
+    rng, found, held = np.random.default_rng(6), 0, 0
+    told = {"depth": {"values": list(range(len(rates)))}}
+    for study in range(200):
+        depth, shared = rng.integers(len(rates), size=num_cells), rng.random(num_cells) < 0.5
+        luck = rng.random((2, num_cells))
+        luck[1] = np.where(shared, luck[0], luck[1])
+        fails = luck < np.array(rates)[depth].T
+        trials = pd.concat([trials_of(fails[i].tolist(), depth=depth).assign(arm=arm) for i, arm in enumerate("ab")])
+        effect = factors.arm_interactions(trials.reset_index(drop=True), told, 3.0, seed=study)
+        found += effect["p_value"].iloc[0] <= 0.05
+        held += not ((effect["contrast_low"] > 1e-9) | (effect["contrast_high"] < -1e-9)).any()
+    assert found / 200 <= 0.05 + 3 * 0.015
+    assert held / 200 >= 0.95 - 3 * 0.015
 
 
 @pytest.mark.slow

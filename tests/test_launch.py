@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from gansweep import records
 from gansweep.cli import app
 from gansweep.launch.sweep import Settings, Swept, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 STUDY = str(Path(__file__).parent / "tiny_study.py")
 RING = str(Path(__file__).parent / "ring_study.py")  # points, not images: a second for a trial
@@ -323,6 +323,96 @@ def test_a_damaged_state_is_named_and_does_not_become_a_verdict(empty: Path, und
     go_on(empty)
     assert_like_undisturbed(empty, undisturbed)
     assert "is damaged" in (empty / "studies" / "ring-longer" / "launch.log").read_text()
+
+
+PORTRAITS = (
+    "portraits=(CriticSurface(points=9, frames=5), SampleClouds(points=30, frames=99), WeightHistograms(bins=5)),"
+)
+
+
+@pytest.fixture
+def portrayed(tmp_path: Path) -> Path:
+    """The longer ring study, one cell and a third as long, with portraits of 5 evaluations, of each and of the last."""
+    text, longer = Path(RING).read_text(), '"steps": 900, "report_every": 30, "evaluate_every": 60'
+    for old, new in (
+        ("    Adam,\n", "    Adam, CriticSurface, SampleClouds, WeightHistograms,\n"),
+        ("    report=(", f"    {PORTRAITS}\n    report=("),
+        ("draws=2,", "draws=1,"),
+        (longer, '"steps": 300, "report_every": 10, "evaluate_every": 20'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    study = tmp_path / "ring_study.py"
+    study.write_text(text)
+    return study
+
+
+def portraits(home: Path) -> dict[tuple[str, str], dict[str, tuple[Any, ...]]]:
+    """Every array of every recorded portrait of the ring study: its type, its shape and its bytes."""
+    results = read(home, "ring-longer")
+    return {
+        (trial, name): {
+            key: (array.dtype, array.shape, array.tobytes()) for key, array in results.portraits(trial, name).items()
+        }
+        for trial in results.trials["trial"]
+        for name in ("surface", "samples", "weights")
+    }
+
+
+def test_portraits_of_a_trial_that_was_killed_and_stopped_on_its_way_are_those_of_an_undisturbed_one(
+    empty: Path, portrayed: Path, as_home: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    def evaluated() -> int:
+        return lines_of(empty, "history.jsonl", "modes_captured")
+
+    def interrupt() -> None:
+        while evaluated() < 9:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [
+        GANSWEEP,
+        "launch",
+        str(portrayed),
+        "--preset",
+        "longer",
+        "--no-report",
+        "--inline",
+        "--home",
+        str(empty),
+    ]
+    with subprocess.Popen(command, **options) as driver:
+        wait_until(lambda: evaluated() >= 4, driver)
+        driver.send_signal(signal.SIGKILL)
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert not launched(empty, portrayed, "longer").complete
+    # and as if the last report had not been written when its portraits had been
+    (state,) = (empty / "studies" / "ring-longer" / "trials").glob("*/state.pt")
+    history = state.with_name("history.jsonl")
+    rows = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(rows[: max(i for i, row in enumerate(rows) if "modes_captured" in row)]))
+    with np.load(state.with_name("portrait-samples.npz")) as file:
+        assert json.loads(rows[-1])["step"] < 300, "the trial was over before it was stopped"
+        assert file["step"].max() > json.loads(history.read_text().splitlines()[-1])["step"]
+    assert launched(empty, portrayed, "longer").complete
+    assert_exactly_once(empty, "ring-longer")
+
+    calm = as_home(tmp_path / "calm")
+    assert launched(calm, portrayed, "longer").complete
+    assert portraits(empty) == portraits(calm)
+    first, second = (
+        {(file.parent.name, file.name): file.read_bytes() for file in home.glob("studies/*/trials/*/portrait-*.npz")}
+        for home in (empty, calm)
+    )
+    assert first == second
+    steps = [read(home, "ring-longer").steps.drop(columns="seconds") for home in (empty, calm)]
+    pd.testing.assert_frame_equal(*steps)
+    results = read(empty, "ring-longer")
+    (trial,) = results.trials.loc[results.trials["arm"] == "gan", "trial"]
+    assert results.portraits(trial, "surface")["step"].tolist() == [60, 120, 180, 240, 300]
+    assert results.portraits(trial, "samples")["step"].tolist() == list(range(20, 301, 20))
+    assert results.portraits(trial, "weights")["step"].tolist() == [300]
 
 
 def test_a_changed_study_refuses_with_a_diff(home: Path, tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import dataclasses
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from gansweep import comparison, manuscript, sections
+from gansweep import comparison, manuscript, records, sections
 from gansweep.testing import MadeUpResults, made_up_results, made_up_run, made_up_table_5
+from tests.recorded import Launch
+from tests.test_launch import RING
 
 PARTS = (sections.OutcomeTable(), sections.OutcomeFlow(), sections.Confounders())
 
@@ -76,6 +79,62 @@ def test_what_figures_need_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest
         manuscript.figures(made_up_results(draws=2), PARTS, tmp_path, "png")
 
 
+Reported = Callable[[], tuple[int, str]]
+
+
+@pytest.fixture
+def reported(
+    as_home: Callable[[Path], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Reported:
+    """`gansweep report --figures png` of a recorded run, in this process: exit code and errors."""
+    from gansweep.cli import main
+
+    home = as_home(tmp_path / "home")
+    launch = Launch(records.default_uri(home), home)
+    for number in range(4):
+        launch.begin(number)
+        launch.end(number)
+    assert launch.recorder.close(finished=True) == ""
+
+    def call() -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["gansweep", "report", RING, "--figures", "png", "--home", str(home)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0), capfd.readouterr().err
+
+    return call
+
+
+def test_figures_on_a_machine_without_kaleido_or_a_browser_are_one_line_that_says_what_to_install(
+    reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chromium = pytest.importorskip("choreographer.browsers.chromium")
+    needs = "gansweep: figures as files need a Chrome or Chromium, and"
+    install = ": install one (apt install chromium), or name it in BROWSER_PATH\n"
+    with monkeypatch.context() as machine:
+        # without one where Kaleido looks: on the path, where systems put it, and where it puts its own
+        machine.setenv("PATH", str(tmp_path))
+        machine.delenv("BROWSER_PATH", raising=False)
+        known = chromium.chromium_based_browsers.items()
+        nowhere = {name: dataclasses.replace(browser, typical_paths=()) for name, browser in known}
+        machine.setattr(chromium, "chromium_based_browsers", nowhere)
+        for place in ("get_chrome_download_path", "get_old_chrome_download_path"):
+            machine.setattr(chromium, place, lambda **options: None)
+        assert reported() == (2, f"{needs} none was found{install}")
+        machine.setenv("BROWSER_PATH", "/no/such")
+        assert reported() == (2, f"{needs} BROWSER_PATH = '/no/such' is none{install}")
+        machine.setenv("BROWSER_PATH", "/bin/false")
+        code, errors = reported()
+        assert code == 2
+        assert "that was found to draw figures with does not start" in errors.splitlines()[-1]
+        assert "Traceback" not in errors
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    assert reported() == (2, "gansweep: figures as files need Kaleido: pip install 'gansweep[paper]'\n")
+
+
 # -------------------------------------------------------------------------------------------------- two runs
 
 
@@ -128,6 +187,28 @@ def test_two_runs_are_set_side_by_side() -> None:
     assert page.count("data-figure=") == 1
     assert "penalty-laptop and penalty-paper" in page
     assert "#trials" not in re.sub(r"<script>.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
+
+
+def test_what_a_run_had_at_a_stop_is_no_final_score_and_a_cell_counts_once() -> None:
+    cells, arms = [{"width": 4}, {"width": 8}], {"a": {"n_critic": 1}}
+    of = {"cells": cells, "thresholds": (2.5,)}
+    a = made_up_run("penalty", arms, {"score": {"a": [1.0, 1.0, 1.0, 1.0]}}, **of)  # type: ignore[arg-type]
+    b = made_up_run("penalty", arms, {"score": {"a": [2.0, 4.0, 5.0, 5.0]}}, preset="of_b_a", **of)  # type: ignore[arg-type]
+    row = comparison.sections(a, b)[2].tables[0].numbers.iloc[0]
+    half = 12.7062 * 1 / 2  # Student's, of the means 2 and 4 of two cells: one degree of freedom, deviation sqrt(2)
+    assert (row["mean"], row["low"]) == (3.0, pytest.approx(3 - 2 * half, rel=1e-4))
+    b.trials.loc[3, ["decision", "verdict"]] = ["pruned", "collapsed"]
+    same, changed = comparison.sections(a, b)[2:]
+    assert same.tables[0].numbers["pairs"].tolist() == [3]
+    single = changed.tables[1].shown
+    assert {"cell, penalty-laptop", "trial, penalty-of_b_a", "verdict, penalty-of_b_a", "arm"} <= set(single.columns)
+    assert comparison.sections(a, dataclasses.replace(b, trials=b.trials.assign(status="failed")))[2].tables
+
+
+def test_success_rates_of_a_tuning_study_are_not_set_side_by_side() -> None:
+    a, b = runs()
+    a.plan["search"] = {"by": "TPE()", "sequential": True}
+    assert "this study tunes" in comparison.sections(a, b)[1].text[0]
 
 
 def test_scores_of_two_protocols_are_not_compared_and_runs_of_two_studies_neither() -> None:

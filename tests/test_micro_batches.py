@@ -38,7 +38,7 @@ from gansweep.losses.semi_supervised import Supervised
 from gansweep.memory import exhausted, in_pieces
 from gansweep.outputs import Output
 from gansweep.parts import content_id, override
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from gansweep.training import Part, TrainState, indivisible, train
 from gansweep.trial import TrialConfig
 from tests import test_matrix as matrix
@@ -395,7 +395,7 @@ from gansweep.launch.sweep import Settings, sweep
 from gansweep.launch import worker as worker_module
 from gansweep.launch.worker import Assignment, Worker, Workplace
 from gansweep.parts import content_id
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 folder = Path(sys.argv[1])
 free, tight = (Selection(file=str(folder / "large.py"), preset=preset) for preset in ("free", "tight"))
@@ -445,7 +445,7 @@ import torch
 
 from gansweep import ModeCoverage
 from gansweep.parts import part
-from gansweep.study import load_study
+from gansweep.selection import load_study
 
 evaluations = []
 

@@ -20,7 +20,7 @@ from gansweep import (
     ParallelDistances,
     ValueSurfaces,
     WeightShapes,
-    figures,
+    look,
     portrait_figures,
     portrayed,
 )
@@ -141,9 +141,9 @@ def test_samples_are_animated_with_a_frame_and_a_slider_step_for_each_moment() -
     assert list(figure.frames[0].traces) == [1, 3]
     assert figure.data[1].x[0] == 1  # the last moment is shown first
     assert [button.label for button in figure.layout.updatemenus[0].buttons] == ["Play", "Pause"]
-    assert figure.data[1].marker.color == figures.style_of(ARMS, "gan")[0]
+    assert figure.data[1].marker.color == look.style_of(ARMS, "gan")[0]
     assert figure.layout.xaxis.range == (-1.25, 1.25)
-    assert "frames" in json.loads(figures.to_json(figure).replace("<\\/", "</"))
+    assert "frames" in json.loads(look.to_json(figure).replace("<\\/", "</"))
 
 
 def test_an_arm_that_stopped_early_keeps_its_last_samples_in_later_frames() -> None:

@@ -35,9 +35,9 @@ from gansweep import (
 from gansweep.launch.sweep import Settings, sweep
 from gansweep.launch.trial_dir import TrialDir
 from gansweep.parts import override
-from gansweep.portraits import Sitter, Taken, kurtosis, log_slope, peaks, resolved, take_all
+from gansweep.portraits import Sitter, Taken, dents, kurtosis, log_slope, peaks, resolved, take_all
+from gansweep.selection import Selection, load_study
 from gansweep.stability import Diverged, Stream
-from gansweep.study import Selection, load_study
 from gansweep.training import TrainState, sample, train
 
 CPU = torch.device("cpu")
@@ -104,6 +104,17 @@ def test_a_surface_with_a_peak_at_every_mode_finds_every_mode() -> None:
     assert not resolved(axis, axis, -value, centres).any()
     half = np.where(x > 0.5, value, value.min())  # what is left is a plain: no peak, for it is above nothing
     assert resolved(axis, axis, half, centres).sum() == 3
+
+
+def test_a_hill_has_no_dents_and_a_valley_holds_half_of_what_it_is_deep() -> None:
+    axis = np.linspace(-1, 1, 401)
+    x, y = np.meshgrid(axis, axis)
+    assert dents(-(x**2) - np.abs(y - 0.3)) == 0  # one hill
+    assert dents(np.zeros((5, 5))) == 0
+    # along the rows 1 - |x| is missing, one half on average; along the columns nothing
+    assert dents(np.abs(x)) == pytest.approx(1 / 4, abs=1e-2)
+    ring = -np.abs(np.hypot(x, y) - 0.5)
+    assert dents(ring) == pytest.approx(dents(1e-6 * ring), rel=1e-6) > 0.05
 
 
 def test_a_level_surface_and_its_rim_have_no_peak_that_counts() -> None:

@@ -63,7 +63,7 @@ def loaded_by(code: str) -> list[str]:
     [
         "import gansweep",
         "import gansweep.cli",
-        "import gansweep.study, gansweep.trial, gansweep.space, gansweep.parts, gansweep.randomness",
+        "import gansweep.selection, gansweep.study, gansweep.plan, gansweep.trial, gansweep.space, gansweep.randomness",
         "from gansweep import Study, TrialConfig, choice, Diverged",
     ],
 )

@@ -20,7 +20,8 @@ from gansweep.launch.console import LiveTable
 from gansweep.launch.sweep import Settings, sweep
 from gansweep.launch.tally import Tally
 from gansweep.search import draw_cells
-from gansweep.study import Selection, Study, load_study
+from gansweep.selection import Selection, load_study
+from gansweep.study import Study
 from gansweep.testing.simulated import Behaviour, rehearse, run, simulate, unrecorded_driver
 from gansweep.training import check_fit
 

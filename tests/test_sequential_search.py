@@ -42,7 +42,8 @@ from gansweep.launch.sweep import Settings, sweep
 from gansweep.launch.worker import Assignment, Report
 from gansweep.recorder import Recorder
 from gansweep.search import CandidateSearch
-from gansweep.study import Selection, Study, load_study
+from gansweep.selection import Selection, load_study
+from gansweep.study import Study
 
 STUDY = Path(__file__).parent / "tuned_study.py"
 FACTS = {"device": "cpu", "fingerprint_data": "a", "fingerprint_latent": "b", "fingerprint_init": "c"}
@@ -320,7 +321,7 @@ def test_a_failed_run_counts_as_the_study_says_it_does(make: Make) -> None:
 
 def test_a_candidate_with_a_failed_seed_has_no_mean_over_the_survivors(make: Make) -> None:
     driver = make(space=SPACE, repeats=4, draws=2)
-    seeds = driver.study.candidate_seeds()
+    seeds = driver.plan.candidate_seeds()
     run(driver, lambda assignment, step: math.nan if assignment.seed == seeds[1] else quality(assignment, step))
     assert [(trial.state.name, trial.values) for trial in optuna_trials(driver)] == [("PRUNED", None)] * 2
 

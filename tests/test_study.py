@@ -47,7 +47,8 @@ from gansweep.data.opened import OpenData, open_data, prepare_data
 from gansweep.data.text import GeneratedSentences, TextFile
 from gansweep.data.training_set import ImageSet
 from gansweep.parts import content_id, flatten
-from gansweep.study import Plan, Selection, load_study
+from gansweep.plan import Plan
+from gansweep.selection import Selection, load_study
 from gansweep.training import check_fit
 
 STUDIES = Path(__file__).parents[1] / "studies"
@@ -287,9 +288,7 @@ def test_a_tuning_study_plans_its_trials_without_knowing_them(declared: dict[str
     slots = plan.slots()
     assert [slot["cell"] for slot in slots] == [f"c{n:03d}" for n in range(5) for _ in range(2)]
     assert len({slot["trial"] for slot in slots}) == 10
-    grown = plan + plan.study.candidate(
-        1, {"constraint kind": "penalty", "constraint.weight": 1.0, "generator.depth": 8}
-    )
+    grown = plan + plan.candidate(1, {"constraint kind": "penalty", "constraint.weight": 1.0, "generator.depth": 8})
     assert [slot["trial"].startswith("undrawn-") for slot in grown.slots()] == [True] * 2 + [False] * 2 + [True] * 6
     assert [slot["seed"] for slot in grown.slots()] == [slot["seed"] for slot in slots]
 

@@ -31,7 +31,7 @@ from gansweep import recorder, records
 from gansweep.launch.sweep import Settings, Swept, sweep
 from gansweep.launch.trial_dir import TrialDir
 from gansweep.recorder import Recorder
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from gansweep.tracking import TrackingUnreachable, check_reachable, check_usable, connect, engine, masked
 from tests.test_launch import TIMINGS
 from tests.test_records import CARD, record, row

@@ -13,7 +13,7 @@ import pytest
 
 from gansweep import records
 from gansweep.launch.sweep import Settings, sweep
-from gansweep.study import Selection
+from gansweep.selection import Selection
 
 STUDIES = Path(__file__).parents[1] / "studies"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

@@ -28,7 +28,7 @@ from gansweep.launch.sweep import Settings
 from gansweep.randomness import derive_seed
 from gansweep.report import csv_uri, markdown
 from gansweep.search import VerdictPruner
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from gansweep.testing import made_up_results
 from gansweep.testing.simulated import Behaviour, VirtualTrial, simulate
 
@@ -141,7 +141,7 @@ def test_the_real_pruner_stops_where_its_copy_in_numpy_does() -> None:
 STUDY = f"""
 import dataclasses
 from gansweep import Diverged, NotLearning
-from gansweep.study import load_study
+from gansweep.selection import load_study
 
 tiny = load_study({str(TINY)!r})
 arms = {{name: arm for name, arm in tiny.axes["objective"].items() if name != "wild"}}

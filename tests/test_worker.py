@@ -13,7 +13,7 @@ from gansweep import GradientPenalty, MLPDiscriminator, MLPGenerator, Wasserstei
 from gansweep.data.densities import GaussianRing
 from gansweep.launch.worker import Assignment, Report, Worker, Workplace
 from gansweep.parts import content_id, override
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from gansweep.training import TrainState, penalty_parity, train
 from gansweep.trial import TrialConfig
 

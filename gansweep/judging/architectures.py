@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from gansweep import comparing
 from gansweep.comparing import (
     CONTRADICTED,
+    NOTHING_TRAINS,
     REPRODUCED,
     UNDECIDABLE,
     Answer,
@@ -19,8 +23,8 @@ from gansweep.comparing import (
     side,
 )
 from gansweep.intervals import expected_pairs, wilson
-from gansweep.outcomes import arms_of, outcome_table, outcomes_of
-from gansweep.page import Results
+from gansweep.outcomes import arms_of, holm, outcome_table, outcomes_of, stopped
+from gansweep.page import Results, arm_labels
 from gansweep.published import wgan_gp
 
 WGAN_GP = {"loss": "Wasserstein", "constraint": "GradientPenalty", "constraint.at": "lines"}
@@ -50,16 +54,21 @@ def _published_arms(results: Results) -> pd.DataFrame:
 
 
 def trains_many(results: Results) -> Answer:
-    """More cells succeed only under WGAN-GP wherever the arms differ, and the corrected McNemar test sees it."""
+    """More cells succeed only under WGAN-GP wherever the arms differ, and the corrected McNemar test sees it.
+
+    It must see it also if every cell that is not known spoke against it.
+    """
     table = outcome_table(
         _published_arms(results), results.plan["thresholds"], results.plan["score"], ("gan", "wgan_gp")
     )
+    worst = [_with_unknown_against(row) for row in table.to_dict("records")]
+    table = table.assign(p_worst=worst, p_worst_holm=holm(worst))
     differ = table[table["only_a"] + table["only_b"] > 0]
     planned = int(table["planned"].iloc[0])
     if differ.empty:
         return UNDECIDABLE, f"The two arms differ in none of {planned} cells at any threshold."
     for_b, for_a = differ["only_b"] > differ["only_a"], differ["only_a"] > differ["only_b"]
-    sure = differ["p_holm"] < 0.05
+    sure = differ["p_worst_holm"] < 0.05
     ahead = differ[for_a & sure] if (for_a & sure).any() else differ
     clearest = ahead.sort_values(["p_value", "threshold"]).iloc[0]
     told = (
@@ -68,11 +77,20 @@ def trains_many(results: Results) -> Answer:
         f"WGAN-GP, {clearest['only_a']:.3g} only under the GAN, {clearest['unknown']:g} unknown; difference of the "
         f"success rates {100 * clearest['difference']:+.0f} points (95%: {100 * clearest['difference_low']:.0f} to "
         f"{100 * clearest['difference_high']:.0f}), exact McNemar p = {clearest['p_value']:.2g}, "
-        f"{clearest['p_holm']:.2g} after Holm's correction."
+        f"{clearest['p_holm']:.2g} after Holm's correction"
+        + (f"; {clearest['p_worst_holm']:.2g} if all unknown cells spoke against it." if clearest["unknown"] else ".")
     )
     if (for_a & sure).any():
         return CONTRADICTED, told
     return (REPRODUCED if for_b.all() and sure.any() else UNDECIDABLE), told
+
+
+def _with_unknown_against(row: Mapping[str, Any]) -> float:
+    """The p-value of a row of an outcome table if every unknown cell succeeded only under the arm that is behind."""
+    ahead, behind = max(row["only_a"], row["only_b"]), min(row["only_a"], row["only_b"]) + row["unknown"]
+    if behind >= ahead:
+        return 1.0
+    return max(row["p_value"], comparing.mcnemar(math.ceil(behind - 1e-9), math.floor(ahead + 1e-9)))
 
 
 def hardly_only_gan(results: Results) -> Answer:
@@ -108,24 +126,22 @@ def scores_higher(results: Results) -> Answer:
     score = results.plan["score"]
     found = difference(results, gan, gp, score, higher=higher_is_better(results), middle="median")
     told = f"WGAN-GP less GAN, {results.plan['score_label']}: {found}."
+    if comparing.nothing_trained(gan, gp):
+        return UNDECIDABLE, f"{told} {NOTHING_TRAINS}"
     if found.worse:
         return CONTRADICTED, told
     if not found.better:
         return UNDECIDABLE, told
     if results.plan["preset"] != "paper":
         return REPRODUCED, f"{told} Only the ordering is judged at this preset."
-    medians = {arm: _median(results, trials, score) for arm, trials in (("gan", gan), ("wgan_gp", gp))}
-    published = {row["arm"]: row for row in map(wgan_gp.MEDIANS.row, medians)}
-    within = all(published[arm]["above"] < medians[arm] <= published[arm]["not_above"] for arm in medians)  # type: ignore[operator]
-    told += f" Medians {medians['gan']:.3g} and {medians['wgan_gp']:.3g}."
-    return (REPRODUCED if within else UNDECIDABLE), told + (
-        "" if within else " They are not between the published ones."
-    )
-
-
-def _median(results: Results, trials: pd.DataFrame, column: str) -> float:
-    low, high = comparing.values(results, trials, column)
-    return float(np.median(low)) if np.array_equal(low, high) else float("nan")
+    within, medians = True, []
+    for arm, trials in (("gan", gan), ("wgan_gp", gp)):
+        published = wgan_gp.MEDIANS.row(arm)
+        least, most = (float(np.median(ends)) for ends in comparing.values(results, trials, score))
+        within &= published["above"] < least and most <= published["not_above"]  # type: ignore[operator]
+        medians.append(f"{least:.3g}" + ("" if least == most else f" to {most:.3g}"))
+    told += f" Medians {' and '.join(medians)}" + ("." if within else ", which are not between the published ones.")
+    return (REPRODUCED if within else UNDECIDABLE), told
 
 
 # ----------------------------------------------------------------------------------- S2: sides of the penalty
@@ -142,15 +158,16 @@ def sides_level(results: Results) -> Answer:
     open_ended = len(least) - wins - losses - ties
     if not wins + losses:
         return UNDECIDABLE, f"No {comparing.unit_of(results)} of {len(least)} has a winner."
-    test = stats.binomtest(wins, wins + losses).pvalue
-    of_two = share(wins, wins + losses)
+    of_two, num = share(wins, wins + losses), wins + losses + open_ended
+    tests = [comparing.mcnemar(wins + more, losses + open_ended - more) for more in (0, open_ended)]
     told = (
         f"The two-sided penalty is better in {of_two}, equal in {ties}, not known in {open_ended}; "
-        f"sign test p = {test:.2g}."
+        f"sign test p = {comparing.mcnemar(wins, losses):.2g}."
     )
-    if test < 0.05:
+    if max(tests) < 0.05 and min(wins, losses) + open_ended < max(wins, losses):
         return CONTRADICTED, told
-    return (REPRODUCED if of_two.low >= 0.35 and of_two.high <= 0.65 else UNDECIDABLE), told
+    lowest, highest = share(wins, num).low, share(wins + open_ended, num).high
+    return (REPRODUCED if min(tests) >= 0.05 and lowest >= 0.35 and highest <= 0.65 else UNDECIDABLE), told
 
 
 # --------------------------------------------------------------------------------- S3: varied architectures
@@ -170,9 +187,10 @@ def only_wgan_gp_trains_all(results: Results) -> Answer:
         known = pd.DataFrame({"cell": trials["cell"], "trained": comparing.trained(trials)}).groupby("cell")["trained"]
         seeds, sure, open_ended = known.size(), known.sum(), known.size() - known.count()
         most[arm] = int((sure > seeds / 2).sum()), int((sure + open_ended > seeds / 2).sum())
-    labels = {arm: str(results.plan["arms"][arm].get("label", arm)) for arm in METHODS}
+    labels, repeats = arm_labels(results.plan), results.trials.groupby(["cell", "arm"]).size().max()
+    where = f" in most of {repeats} seeds" if repeats > 1 else ", each with one seed"
     told = "; ".join(
-        f"{labels[arm]} trains {least} of {rows} rows in most seeds" + ("" if least == best else f", or up to {best}")
+        f"{labels[arm]} trains {least} of {rows} rows{where}" + ("" if least == best else f", or up to {best}")
         for arm, (least, best) in most.items()
     )
     ours, others = most["wgan_gp"], [most[arm] for arm in METHODS if arm != "wgan_gp"]
@@ -197,6 +215,8 @@ def penalty_beats_clipping(results: Results) -> Answer:
     area = difference(results, clip, penalty, f"{score}_area", higher=higher)
     final = difference(results, clip, penalty, score, higher=higher)
     told = f"WGAN-GP less clipping, both with RMSProp: area under the curve, {area}; final score, {final}."
+    if comparing.nothing_trained(clip, penalty):
+        return UNDECIDABLE, f"{told} {NOTHING_TRAINS}"
     if final.worse:
         return CONTRADICTED, told
     return (REPRODUCED if area.better and final.better else UNDECIDABLE), told
@@ -207,11 +227,13 @@ def adam_improves(results: Results) -> Answer:
     rms = side(results, "WGAN-GP with RMSProp", {**WGAN_GP, "discriminator_optimizer": RMSPROP})
     adam = side(results, "WGAN-GP with Adam", {**WGAN_GP, "discriminator_optimizer": "Adam"})
     found = difference(results, rms, adam, results.plan["score"], higher=higher_is_better(results))
-    return by_sign(found, f"WGAN-GP with Adam less with RMSProp, final {results.plan['score_label']}")
+    return by_sign(found, f"WGAN-GP with Adam less with RMSProp, final {results.plan['score_label']}", rms, adam)
 
 
-def by_sign(found: Difference, what: str) -> Answer:
-    """Reproduced where the whole interval is above 0, contradicted where it is below."""
+def by_sign(found: Difference, what: str, *sides: pd.DataFrame) -> Answer:
+    """Reproduced where the whole interval is above 0, contradicted where it is below, if any trial trained."""
+    if comparing.nothing_trained(*sides):
+        return UNDECIDABLE, f"{what}: {found}. {NOTHING_TRAINS}"
     judged = REPRODUCED if found.better else CONTRADICTED if found.worse else UNDECIDABLE
     return judged, f"{what}: {found}."
 
@@ -222,7 +244,8 @@ def slower_but_more_stable(results: Results) -> Answer:
     dcgan = side(results, "a DCGAN with the standard loss", STANDARD)
     gp = side(results, "WGAN-GP with Adam", {**WGAN_GP, "discriminator_optimizer": "Adam"})
     seconds = _seconds_to_both(results, dcgan, gp, score, 1 if higher else -1)
-    faster = by_interval(seconds, "seed")
+    mean, low, high = comparing.interval_of_mean(seconds)
+    faster = Difference(mean, low, high, len(seconds), comparing.unit_of(results), "mean", seconds)
     if f"{score}_best" not in results.trials:
         raise NotRecorded(f"no trial has recorded {score}_best")
     falls = pd.concat([dcgan, gp])
@@ -233,25 +256,25 @@ def slower_but_more_stable(results: Results) -> Answer:
         f"Seconds to the score that both reach, WGAN-GP less DCGAN: {faster}; how much further DCGAN ends behind its "
         f"best than WGAN-GP: {fall}. Seconds are those of the machine with whatever else it did."
     )
+    if comparing.nothing_trained(dcgan, gp):
+        return UNDECIDABLE, f"{told} {NOTHING_TRAINS}"
     if faster.better and fall.better:
         return REPRODUCED, told
     return (CONTRADICTED if faster.worse or fall.worse else UNDECIDABLE), told
 
 
-def by_interval(x: np.ndarray, unit: str) -> Difference:
-    """Independent differences as a `Difference` of their mean."""
-    mean, low, high = comparing.interval_of_mean(x)
-    return Difference(mean, low, high, len(x), unit, "mean", np.asarray(x))
-
-
 def _seconds_to_both(results: Results, a: pd.DataFrame, b: pd.DataFrame, score: str, sign: int) -> np.ndarray:
-    """Per block by how many more seconds B first has the score that both reach: the smaller one of their bests."""
+    """Per block by how many more seconds B first has the score that both reach: the smaller one of their bests.
+
+    Of blocks in which both runs went to their end or diverged: one that was cut short had no time for its best.
+    """
     steps = results.steps.loc[results.steps[score].notna(), ["trial", "seconds", score]]
     runs = {
         str(trial): (run["seconds"].to_numpy(), sign * run[score].to_numpy()) for trial, run in steps.groupby("trial")
     }
     found = []
-    keyed = [one.set_index(["cell", "seed"])[["trial"]] for one in (a, b)]
+    whole = [one[(one["status"] == "done") & ~stopped(one)] for one in (a, b)]
+    keyed = [one.set_index(["cell", "seed"])[["trial"]] for one in whole]
     blocks = keyed[0].join(keyed[1].add_suffix("_b"), how="inner")
     for first, second in blocks.itertuples(index=False):
         if first in runs and second in runs:
@@ -280,15 +303,12 @@ def five_are_enough(results: Results) -> Answer:
         )
         for num in (5, 10)
     )
-    if not np.nansum(comparing.trained(five)) + np.nansum(comparing.trained(ten)):
-        return UNDECIDABLE, "Neither number of critic steps trains in any run."
     allowed = 0.95 if higher else 1.05
     shrunk = ten.assign(**{score: allowed * ten[score]})
     found = difference(results, shrunk, five, score, higher=higher)
     limit = "95%" if higher else "105%"
-    return by_sign(
-        found, f"Five critic steps less {limit} of ten, at {steps} generator steps, {results.plan['score_label']}"
-    )
+    what = f"Five critic steps less {limit} of ten, at {steps} generator steps, {results.plan['score_label']}"
+    return by_sign(found, what, five, ten)
 
 
 def no_guarantee(results: Results) -> Answer:
@@ -302,23 +322,28 @@ def no_guarantee(results: Results) -> Answer:
     }
     kept, told = [], []
     for kind, trials in kinds.items():
-        ended = trials.loc[trials["status"] == "done", "trial"]
+        ended = trials.loc[(trials["status"] == "done") & ~stopped(trials), "trial"]
         stays = [one for trial in ended if (one := _stays(results.steps, str(trial), name)) is not None]
         if not stays:
             raise NotRecorded(f"no run of {kind} has reported its distance twice in each half")
         kept.append(all(stays))
         told.append(
-            f"{sum(stays)} of {len(stays)} runs of {kind} are no nearer in their second half than in their first"
+            f"{sum(stays)} of {len(stays)} runs of {kind} are no nearer in their second half than in their first, or "
+            "than they were at first"
         )
     return (REPRODUCED if all(kept) else UNDECIDABLE), f"{'; '.join(told)}."
 
 
 def _stays(steps: pd.DataFrame, trial: str, column: str) -> bool | None:
-    """Whether the median distance of a run's second half is at least that of its first; None with too few reports."""
+    """Whether the median distance of a run's second half is at least that of its first; None with too few reports.
+
+    And at least the first distance of all, so that a run which arrived early and stayed there does not count.
+    """
     run = steps.loc[(steps["trial"] == trial) & steps[column].notna(), ["step", column]]
     if len(run) < 4:
         return None
     late = run["step"] > run["step"].max() / 2
     if late.sum() < 2 or (~late).sum() < 2:
         return None
-    return bool(run.loc[late, column].median() >= run.loc[~late, column].median())
+    first = run.sort_values("step")[column].iloc[0]
+    return bool(run.loc[late, column].median() >= max(run.loc[~late, column].median(), first))

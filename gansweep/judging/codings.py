@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from gansweep import comparing
 from gansweep.comparing import (
     CONTRADICTED,
+    NOTHING_TRAINS,
     REPRODUCED,
     UNDECIDABLE,
     Answer,
     NotRecorded,
+    Share,
     difference,
     share,
     side,
@@ -45,25 +46,38 @@ def _sides(results: Results, batch_norm: str, optimizer: str) -> tuple[pd.DataFr
 
 
 def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Blocks in which both trials have an outcome: columns a, b, 1 where trained."""
+    """The blocks of both: columns a, b, 1 where trained, 0 where not, NaN where stopped, lost or not ended."""
     frames = [one.assign(known=comparing.trained(one)).set_index(["cell", "seed"])["known"] for one in (a, b)]
-    return pd.concat(frames, axis=1, keys=["a", "b"]).dropna()
+    return pd.concat(frames, axis=1, keys=["a", "b"], join="inner")
+
+
+def _trains_in(known: pd.Series) -> tuple[str, Share, Share]:
+    """In how many of all seeds training succeeds, in words, and the shares if what is open failed, or succeeded."""
+    least, most = (share(known.fillna(value).sum(), len(known)) for value in (0.0, 1.0))
+    return str(least) + ("" if least == most else f", or up to {most}"), least, most
 
 
 def trains_more_often(results: Results) -> Answer:
-    """LSGAN against the GAN without batch norm in G, with Adam: exact McNemar test over ten seeds or more."""
+    """LSGAN against the GAN without batch norm in G, with Adam: exact McNemar test over ten seeds or more.
+
+    A seed of which an outcome is not known counts against the judgement.
+    """
     pairs = _pairs(*_sides(results, "none in G", "Adam"))
-    only_gan, only_lsgan = int((pairs["a"] > pairs["b"]).sum()), int((pairs["b"] > pairs["a"]).sum())
-    p_value = min(1.0, 2 * stats.binom.cdf(min(only_gan, only_lsgan), only_gan + only_lsgan, 0.5))
-    told = (
-        f"LSGAN trains in {share(pairs['b'].sum(), len(pairs))} seeds, the GAN in "
-        f"{share(pairs['a'].sum(), len(pairs))}; exact McNemar p = {p_value:.2g}."
+    (gan, *_), (lsgan, *_) = (_trains_in(pairs[name]) for name in "ab")
+    ends = {}
+    for judgement, of_gan, of_lsgan in ((REPRODUCED, 1.0, 0.0), (CONTRADICTED, 0.0, 1.0)):
+        a, b = pairs["a"].fillna(of_gan), pairs["b"].fillna(of_lsgan)
+        ends[judgement] = int((a > b).sum()), int((b > a).sum())
+    told = f"LSGAN trains in {lsgan} seeds, the GAN in {gan}; exact McNemar p = " + " or ".join(
+        dict.fromkeys(f"{comparing.mcnemar(*counts):.2g}" for counts in ends.values())
     )
     if few := _too_few(len(pairs)):
-        return UNDECIDABLE, f"{told} {few}"
-    if p_value >= 0.05:
-        return UNDECIDABLE, told
-    return (REPRODUCED if only_lsgan > only_gan else CONTRADICTED), told
+        return UNDECIDABLE, f"{told}. {few}"
+    for judgement, sign in ((REPRODUCED, 1), (CONTRADICTED, -1)):
+        only_gan, only_lsgan = ends[judgement]
+        if sign * (only_lsgan - only_gan) > 0 and comparing.mcnemar(only_gan, only_lsgan) < 0.05:
+            return judgement, f"{told}."
+    return UNDECIDABLE, f"{told}."
 
 
 def _too_few(num: int) -> str:
@@ -73,17 +87,20 @@ def _too_few(num: int) -> str:
 def both_train(results: Results) -> Answer:
     """Without batch norm in G, with RMSProp: both shares against one half."""
     pairs = _pairs(*_sides(results, "none in G", "RMSProp"))
-    gan, lsgan = (share(pairs[name].sum(), len(pairs)) for name in "ab")
+    (gan, gan_least, gan_most), (lsgan, lsgan_least, lsgan_most) = (_trains_in(pairs[name]) for name in "ab")
     told = f"LSGAN trains in {lsgan} seeds, the GAN in {gan}."
     if few := _too_few(len(pairs)):
         return UNDECIDABLE, f"{told} {few}"
-    if min(gan.high, lsgan.high) < 0.5:
+    if min(gan_most.high, lsgan_most.high) < 0.5:
         return CONTRADICTED, told
-    return (REPRODUCED if min(gan.low, lsgan.low) > 0.5 else UNDECIDABLE), told
+    return (REPRODUCED if min(gan_least.low, lsgan_least.low) > 0.5 else UNDECIDABLE), told
 
 
 def both_collapse_slightly(results: Results) -> Answer:
-    """Without any batch norm, with Adam: diversity against the same network with batch norm, seed by seed."""
+    """Without any batch norm, with Adam: diversity against the same network with batch norm.
+
+    The two placements share no seed, so their runs are paired by number, which leaves the interval valid.
+    """
     bare, whole = _sides(results, "none at all", "Adam"), _sides(results, "everywhere", "Adam")
     column, told, found = _diversity(results), [], []
     for name, without, with_it in zip(("GAN", "LSGAN"), bare, whole, strict=True):
@@ -116,6 +133,8 @@ def higher_without_any(results: Results) -> Answer:
     told = f"LSGAN less GAN, {results.plan['score_label']}: {found}."
     if few := _too_few(found.num):
         return UNDECIDABLE, f"{told} {few}"
+    if comparing.nothing_trained(gan, lsgan):
+        return UNDECIDABLE, f"{told} {NOTHING_TRAINS}"
     return (REPRODUCED if found.better else CONTRADICTED if found.worse else UNDECIDABLE), told
 
 
@@ -154,7 +173,7 @@ def codings_alike(results: Results) -> Answer:
     both = np.concatenate([comparing.values(results, one, results.plan["score"])[0] for one in (classic, pearson)])
     if not np.isfinite(both).any():
         return UNDECIDABLE, "No run of either coding has a score."
-    if not sum(np.nansum(comparing.trained(one)) for one in (classic, pearson)):
+    if comparing.nothing_trained(classic, pearson):
         return UNDECIDABLE, "Neither coding trains in any run, and what learns nothing is alike."
     limit = 0.05 * abs(float(both[np.isfinite(both)].mean()))
     told = f"-1/1/0 less 0/1/1, {results.plan['score_label']}: {found}; 5% of the mean score is {limit:.3g}."
@@ -165,9 +184,12 @@ def codings_alike(results: Results) -> Answer:
 
 def pearson_better(results: Results) -> Answer:
     """The paired difference of the codings against 0."""
-    found = difference(results, *_codings(results), results.plan["score"], higher=_higher(results))
-    judged = REPRODUCED if found.better else CONTRADICTED if found.worse else UNDECIDABLE
-    return judged, f"-1/1/0 less 0/1/1, {results.plan['score_label']}: {found}."
+    classic, pearson = _codings(results)
+    found = difference(results, classic, pearson, results.plan["score"], higher=_higher(results))
+    told = f"-1/1/0 less 0/1/1, {results.plan['score_label']}: {found}."
+    if comparing.nothing_trained(classic, pearson):
+        return UNDECIDABLE, f"{told} {NOTHING_TRAINS}"
+    return (REPRODUCED if found.better else CONTRADICTED if found.worse else UNDECIDABLE), told
 
 
 def _codings(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,9 +18,10 @@ from optuna.trial import TrialState
 
 from gansweep.goals import candidate_values, excess, has_failed, is_cut, measure
 from gansweep.parts import content_id
+from gansweep.plan import Plan, PlannedTrial
 from gansweep.search import CandidateSearch, told
 from gansweep.stability import Decision, Stream, first_finding
-from gansweep.study import Plan, PlannedTrial, Study
+from gansweep.study import Study
 
 
 class Admit(Protocol):
@@ -77,7 +78,7 @@ class Candidates:
             return ()
         asked = self.search.ask()
         asked["occurrence"] = self._times[content_id(asked["factors"])]
-        for planned in self.study.candidate(self.num_asked, asked["factors"], asked["occurrence"]):
+        for planned in self.plan.candidate(self.num_asked, asked["factors"], asked["occurrence"]):
             self.admit(planned, check=True)
         with open(self.file, "ab") as file:
             file.write(json.dumps(asked).encode() + b"\n")
@@ -86,7 +87,7 @@ class Candidates:
         return self._take(asked)
 
     def _take(self, asked: dict[str, Any]) -> tuple[PlannedTrial, ...]:
-        trials = self.study.candidate(self.num_asked, asked["factors"], asked["occurrence"])
+        trials = self.plan.candidate(self.num_asked, asked["factors"], asked["occurrence"])
         for planned in trials:
             self.admit(planned, check=False)
         self.num_asked += 1

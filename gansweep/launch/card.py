@@ -16,7 +16,9 @@ from typing import Any
 import gansweep
 from gansweep import trajectory
 from gansweep.parts import content_id, describe
-from gansweep.study import Plan, Selection, Study
+from gansweep.plan import Plan
+from gansweep.selection import Selection
+from gansweep.study import Study
 from gansweep.tracking import masked
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "plotly")
@@ -29,6 +31,7 @@ NUMERIC_SOURCES = (
         "memory.py",
         "optimizers.py",
         "outputs.py",
+        "plan.py",
         "portraits.py",
         "randomness.py",
         "schedules.py",

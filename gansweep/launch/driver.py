@@ -24,11 +24,11 @@ from gansweep.launch.states import States, StorageAway
 from gansweep.launch.tally import Tally
 from gansweep.launch.trial_dir import Outcomes, TrialDir
 from gansweep.launch.worker import Assignment, Report
+from gansweep.plan import Plan, PlannedTrial
 from gansweep.randomness import derive_seed
 from gansweep.recorder import Recorder
 from gansweep.search import Search
 from gansweep.stability import Decision, Diverged, Finding, Status, Stream, Verdict, events, first_finding
-from gansweep.study import Plan, PlannedTrial
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 3  # of one trial without a new report in between

@@ -15,8 +15,9 @@ from gansweep.launch.console import clock
 from gansweep.launch.pictures import SAMPLES_SHOWN
 from gansweep.launch.worker import resolve_device
 from gansweep.parts import override
+from gansweep.plan import Plan, PlannedTrial
+from gansweep.selection import Selection
 from gansweep.space import parameters
-from gansweep.study import Plan, PlannedTrial, Selection
 from gansweep.training import TrainState, check_fit, sample, train
 
 if TYPE_CHECKING:

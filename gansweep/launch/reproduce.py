@@ -15,7 +15,8 @@ from typing import Any
 
 from gansweep import records
 from gansweep.reproduction import Attempt, write
-from gansweep.study import Selection, Study
+from gansweep.selection import Selection
+from gansweep.study import Study
 
 STOPPED = 130  # the exit code of a launch that its user stopped
 LAUNCH = [sys.executable, "-c", "from gansweep.cli import main; main()", "launch"]

@@ -34,9 +34,11 @@ from gansweep.launch.states import States
 from gansweep.launch.trial_dir import write_atomically
 from gansweep.launch.worker import Workplace, resolve_device
 from gansweep.parts import content_id, flatten, is_part
+from gansweep.plan import Plan, PlannedTrial
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
-from gansweep.study import Plan, PlannedTrial, Selection, Study
+from gansweep.selection import Selection
+from gansweep.study import Study
 from gansweep.training import check_fit
 from gansweep.trial import TrialConfig
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gansweep.study import PlannedTrial
+from gansweep.plan import PlannedTrial
 
 
 def in_a_word(outcome: Mapping[str, Any]) -> str:

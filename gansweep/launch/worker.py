@@ -25,7 +25,7 @@ from gansweep.memory import exhausted, release
 from gansweep.metrics.subject import Subject
 from gansweep.parts import content_id, describe
 from gansweep.portraits import Sitter, take_all
-from gansweep.study import Selection
+from gansweep.selection import Selection
 from gansweep.training import (
     Step,
     TrainState,

@@ -75,7 +75,7 @@
       kept = new Set();
       outcomes(wanted.get("pair").split(","), Number(wanted.get("threshold"))).forEach(function (block) {
         var name = NAMES[block[0] + " " + block[1]] || "unknown";
-        if (name === wanted.get("outcome")) block[2].forEach(function (i) { kept.add(i); });
+        if (wanted.getAll("outcome").indexOf(name) >= 0) block[2].forEach(function (i) { kept.add(i); });
       });
     }
     var plain = Array.from(new Set(wanted.keys())).filter(function (name) { return data.columns[name]; });

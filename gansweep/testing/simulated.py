@@ -24,10 +24,12 @@ from gansweep.launch.driver import Driver
 from gansweep.launch.sweep import Settings, Swept, sweep
 from gansweep.launch.worker import Assignment, Report, Workplace
 from gansweep.parts import above, at_least, override, part
+from gansweep.plan import PlannedTrial
 from gansweep.randomness import derive_seed
 from gansweep.recorder import Recorder
 from gansweep.search import Search, VerdictPruner
-from gansweep.study import PlannedTrial, Selection, Study
+from gansweep.selection import Selection
+from gansweep.study import Study
 
 DEVICE = "simulated"
 

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from gansweep.launch.trial_dir import TrialDir
+from gansweep.selection import load_study
 from gansweep.stability import DERIVED, detectors
-from gansweep.study import load_study
 from gansweep.verdicts import confusion, judge_traces, rates
 
 # what each plant may rightly be called, and why
