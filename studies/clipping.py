@@ -8,8 +8,11 @@ after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 
         and if clipped weights pile up at the bounds where those of the penalty have the shape of a bell. Width, the
         iteration of the measurement and the optimisers' rates are not in the paper.
 run     gansweep launch studies/clipping.py
-took    laptop: not run yet.
-found   laptop: not run yet.
+took    laptop: 7 minutes on two cores.
+found   laptop: the logarithm of the gradient norm falls by 4.9 a layer on its way back with c = 0.001, by 2.6 with
+        0.01, grows by 0.7 with 0.1, and is level with the penalty (0.005; -0.03 to 0.04): reproduced. With c = 0.01,
+        95.5% of the weights lie at the bounds. That the penalty's weights make a bell is not decided: after 500
+        iterations theirs is still the even histogram of their initial values.
 """
 
 from gansweep import (

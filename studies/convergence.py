@@ -8,8 +8,11 @@ after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 
         if Adam is better still, and if the standard GAN is the faster one in seconds but less stable in the end. The
         figure prints no final numbers.
 run     gansweep launch studies/convergence.py
-took    laptop: not run yet.
-found   laptop: not run yet.
+took    laptop: 11 minutes on two cores that also did other things.
+found   laptop: WGAN-GP with Adam ends at 5.7, with clipping's RMSProp at 5.0, the standard GAN at 3.7, clipping at
+        2.8 (Inception Score, means of three seeds; real digits score 9.8). That the penalty gets further than
+        clipping, and sooner, and that Adam helps are reproduced with their intervals. That WGAN-GP is slower than the
+        standard GAN in seconds but stabler in the end shows in the medians and is not decidable with three seeds.
 """
 
 from gansweep import (

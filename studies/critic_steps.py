@@ -10,8 +10,11 @@ after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", Algorith
 run     gansweep launch studies/critic_steps.py
         gansweep launch studies/critic_steps.py --arms wgan_gp_5,wgan_gp_10
 agrees  Five steps should be enough: at equal iterations WGAN-GP's score is not more than 5% worse than with ten.
-took    not run yet.
-found   not run yet.
+took    laptop: 10 minutes on two cores that also did other things.
+found   laptop: at 160 generator steps more critic steps help: WGAN-GP ends at 1.8, 2.8, 3.2 and 3.4 with 1, 2, 5 and
+        10 of them (medians of five seeds; real digits score 9.8), the GAN hardly changes. At equal compute the order
+        turns round: one critic step and 603 generator steps reach 4.5, five and 160 reach 3.2, ten and 83 reach 1.8.
+        Whether five are as good as ten is not decided: 0.07 above 95% of ten (-0.18 to 0.32).
 """
 
 from gansweep import (
