@@ -138,7 +138,7 @@ VALUE_SURFACES = (
             "modes in every seed.",
             undecidable="Anything else: the two measures disagree, or an interval holds zero.",
             amended="On 2026-11-22, after a laptop run with seed 0. Before, a surface was simple where its slope "
-            "varies little, relative to its mean. But the penalty itself pulls the slope to 1 everywhere: by that "
+            "varies little, relative to its mean. But the penalty itself evens the slope out over the plane: by that "
             "measure critics that showed all eight modes counted as simpler than clipped ones that showed none. The "
             "depth of dents replaced it, and what is published of ours is judged on a run with seed 1.",
         ),
