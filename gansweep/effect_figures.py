@@ -107,16 +107,16 @@ def arm_differences(levels: pd.DataFrame) -> go.Figure:
     """
     known = levels[levels["cells"] > 0]
     figure = blank(130 + 22 * len(known), x="difference of the failure rates, points", showlegend=False)
-    for i, (label, rows) in enumerate(known.groupby("label", sort=False)):
-        colour, value = COLOURS[i % len(COLOURS)], 100 * rows["difference"]
+    for label, rows in known.groupby("label", sort=False):
+        value = 100 * rows["difference"]
         ends = {"array": 100 * rows["high"] - value, "arrayminus": value - 100 * rows["low"]}
         figure.add_scatter(
             x=value,
             y=[[label] * len(rows), rows["level"].tolist()],
             mode="markers",
             name=str(label),
-            marker={"color": colour, "size": 9},
-            error_x={"type": "data", **ends, "color": colour},
+            marker={"color": INK, "size": 9},  # colours are the arms'
+            error_x={"type": "data", **ends, "color": INK},
             customdata=rows[["cells", "rate_a", "rate_b"]],
             hovertemplate="%{y}: %{x:.0f} points of %{customdata[0]} cells; %{customdata[1]:.0%} and "
             "%{customdata[2]:.0%} fail<extra></extra>",
