@@ -114,7 +114,8 @@ def test_a_hill_has_no_dents_and_a_valley_holds_half_of_what_it_is_deep() -> Non
     # along the rows 1 - |x| is missing, one half on average; along the columns nothing
     assert dents(np.abs(x)) == pytest.approx(1 / 4, abs=1e-2)
     ring = -np.abs(np.hypot(x, y) - 0.5)
-    assert dents(ring) > 0.05
+    # within the ring 1/2 - r is missing along either axis, pi / 24 in all, of an area of 4
+    assert dents(ring) == pytest.approx(math.pi / 96 / (math.sqrt(2) - 0.5), abs=1e-3)
     assert dents(1e-6 * ring) == pytest.approx(dents(ring), rel=1e-6)
 
 
