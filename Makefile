@@ -21,8 +21,8 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest $(TWO) $(TESTS)
 
-test-studies: $(BIN)/gansweep  ## every study's smallest preset with its report in a browser, and a short storm
-	$(BIN)/python -m pytest -m slow -n 2 --dist load tests/test_every_study.py tests/test_chaos.py
+test-studies: $(BIN)/gansweep  ## every study's smallest preset, with its report in a browser
+	$(BIN)/python -m pytest -m slow -n 2 --dist load --durations 20 tests/test_every_study.py
 
 test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers
 	$(BIN)/python -m pytest -m slow $(TWO) $(filter-out tests/test_trained.py,$(TESTS))
