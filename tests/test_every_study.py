@@ -1,7 +1,7 @@
 """Every study that ships, as its user runs it: the smallest preset, its counts, and its report in a browser.
 
-The main study runs by Ray. The others run without it, which takes less time; that both executors give the same numbers is
-for `test_launch`.
+The main study runs by Ray. The others run without it, which takes less time; that both executors give the same numbers
+is for `test_launch`.
 """
 
 from __future__ import annotations
