@@ -44,22 +44,15 @@ from gansweep import (
     choice,
     either,
 )
-from gansweep.space import Choice, Either
 
-
-def two_distributions(theta: Choice) -> dict[str, Either]:
-    """Lines at each of these distances, and the two Gaussians."""
-    lines = {
-        "data": ParallelLines(theta=0.0),
-        "generator": FixedAt(density=ParallelLines()),
-        "generator.density.theta": theta,
-    }
-    gaussians = {
-        "data": TwoGaussians(mean=(-2.0,), std=1.0),
-        "generator": FixedAt(density=TwoGaussians(mean=(2.0,), std=1.0, fake_mean=(-2.0,))),
-    }
-    return {"two distributions": either(**{"parallel lines": lines, "two Gaussians": gaussians})}
-
+LINES = {
+    "data": ParallelLines(theta=0.0),
+    "generator": FixedAt(density=ParallelLines()),
+}
+GAUSSIANS = {
+    "data": TwoGaussians(mean=(-2.0,), std=1.0),
+    "generator": FixedAt(density=TwoGaussians(mean=(2.0,), std=1.0, fake_mean=(-2.0,))),
+}
 
 study = Study(
     name="distances",
@@ -77,7 +70,14 @@ study = Study(
         evaluate_every=2_000,
         **WGAN_GP,
     ),
-    space=two_distributions(choice(-1.0, -0.5, 0.0, 0.5, 1.0)),
+    space={
+        "two distributions": either(
+            **{
+                "parallel lines": {**LINES, "generator.density.theta": choice(-1.0, -0.5, 0.0, 0.5, 1.0)},
+                "two Gaussians": GAUSSIANS,
+            }
+        )
+    },
     search=Grid(),
     repeats=3,
     axes={"objective": {"gan": STANDARD_GAN, "wgan_gp": WGAN_GP, "wgan_clip": WGAN_CLIP}},
@@ -89,14 +89,28 @@ study = Study(
             description="Two lines and the Gaussians, discriminators of 16 units, 30 iterations: shows that the "
             "machinery works.",
             overrides={"discriminator.width": 16, "steps": 30, "report_every": 10, "evaluate_every": 30},
-            space=two_distributions(choice(0.0, 1.0)),
+            space={
+                "two distributions": either(
+                    **{
+                        "parallel lines": {**LINES, "generator.density.theta": choice(0.0, 1.0)},
+                        "two Gaussians": GAUSSIANS,
+                    }
+                )
+            },
             repeats=1,
         ),
         "laptop": Preset(
             description="Lines at three distances and the Gaussians, discriminators of 64 units, 600 iterations at ten "
             "times the published rates.",
             overrides={"discriminator.width": 64, "steps": 600, "report_every": 50, "evaluate_every": 150},
-            space=two_distributions(choice(0.0, 0.5, 1.0)),
+            space={
+                "two distributions": either(
+                    **{
+                        "parallel lines": {**LINES, "generator.density.theta": choice(0.0, 0.5, 1.0)},
+                        "two Gaussians": GAUSSIANS,
+                    }
+                )
+            },
             arms={
                 "gan": {"discriminator_optimizer.lr": 2e-3},
                 "wgan_gp": {"discriminator_optimizer.lr": 1e-3},
