@@ -15,7 +15,7 @@ _HOMES = {
     "data.sources": "CIFAR10 Digits FashionMNIST ImageFolder ImageNet32 MNIST Parquet",
     "data.stacked": "StackedDigits",
     "data.text": "GeneratedSentences TextFile",
-    "effect_sections": "ArmsByFactor Interactions Power SeedVariance WhileRunning",
+    "effect_sections": "ArmsByFactor FactorEffects Interactions Power SeedVariance WhileRunning",
     "initialisation": "HeNormal HeUniform NormalWeights OrthogonalWeights ScaledUniform UniformWeights",
     "losses.conditional": "ACGAN",
     "losses.constraints": "DRAGANPenalty GradientPenalty WeightClip ZeroCentredPenalty",
@@ -55,8 +55,8 @@ _HOMES = {
     "RANDOM_ARCHITECTURE_LABELS RANDOM_ARCHITECTURES RANDOM_GAN RANDOM_WGAN_GP STANDARD_GAN WGAN_CLIP "
     "WGAN_CLIP_TF WGAN_GP WGAN_GP_HALF WGAN_GP_TOY",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
-    "sections": "Audit Confounders FactorEffects OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids "
-    "ScoreCurves Stability Survival Traces VerdictMatrix",
+    "sections": "Audit Confounders OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids ScoreCurves "
+    " Stability Survival Traces VerdictMatrix",
     "space": "choice either integers log_uniform uniform",
     "stability": "BelowScore Collapsed Diverged Exploding Frozen ModeDropping NotLearning Oscillating Saturated "
     "detectors",

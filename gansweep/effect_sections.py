@@ -1,6 +1,6 @@
-"""What a report shows of factors together, under two arms, of seeds, of power and of a running sweep; see `sections`.
+"""What a report shows of factors, alone, together and under two arms; of seeds, of power and of a running sweep.
 
-No pandas and no Plotly before something is rendered.
+See `sections`: no pandas and no Plotly before something is rendered.
 """
 
 from __future__ import annotations
@@ -29,6 +29,53 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def _tested_at(results: Results, threshold: float | None, num_factors: int = 1) -> float | str:
+    """The threshold at which effects of so many factors are tested; or why none can be."""
+    if why := counts_nothing(results):
+        return why
+    if len(results.plan["factors"]) < num_factors:
+        return f"Nothing to show: the study {'draws no factor' if num_factors == 1 else 'does not draw two factors'}."
+    threshold = middle_threshold(results.plan) if threshold is None else threshold
+    return NO_THRESHOLD if threshold is None else threshold
+
+
+@part
+class FactorEffects:
+    """How often training fails at each level of each factor.
+
+    `threshold` defaults to the middle one of the study.
+    """
+
+    threshold: float | None = None
+    title: str = "What makes training fail"
+
+    def render(self, results: Results) -> Section:
+        """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
+        from gansweep import analysis, comparing, factors, figures, wording
+
+        plan, labels = results.plan, arm_labels(results.plan)
+        threshold = _tested_at(results, self.threshold)
+        if isinstance(threshold, str):
+            return nothing(self.title, threshold)
+        effects = factors.factor_effects(comparing.units(results), plan["factors"], threshold, plan["score"])
+        if effects.empty:
+            return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
+        text = (
+            f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
+            "independently for each cell, or crossed in a grid, so each factor is tested on its own: chi-squared with "
+            "a Monte Carlo p-value, Holm's correction over all factors and arms.",
+            *([RAW] if analysis.stopped(results.trials).any() else []),
+        )
+        drawn = figures.factor_dots(effects, list(labels), labels)
+        caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
+        return Section(
+            title=self.title,
+            text=text,
+            figures=(Drawing(figure=drawn, caption=caption),),
+            tables=(wording.effects_text(effects, labels),),
+        )
+
+
 @part
 class Interactions:
     """Whether two factors together make training fail more or less than each of them tells.
@@ -49,13 +96,9 @@ class Interactions:
         from gansweep import analysis, comparing, effect_figures, factors, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := counts_nothing(results):
-            return nothing(self.title, why)
-        if len(plan["factors"]) < 2:
-            return nothing(self.title, "Nothing to show: the study does not draw two factors.")
-        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
-        if threshold is None:
-            return nothing(self.title, NO_THRESHOLD)
+        threshold = _tested_at(results, self.threshold, num_factors=2)
+        if isinstance(threshold, str):
+            return nothing(self.title, threshold)
         trials = comparing.units(results)
         found = factors.interactions(trials, plan["factors"], threshold, plan["score"], resamples=self.resamples)
         if found.empty:
@@ -110,13 +153,9 @@ class ArmsByFactor:
         from gansweep import analysis, comparing, effect_figures, factors, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
-        if why := counts_nothing(results):
-            return nothing(self.title, why)
-        if not plan["factors"]:
-            return nothing(self.title, "Nothing to show: the study draws no factor.")
-        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
-        if threshold is None:
-            return nothing(self.title, NO_THRESHOLD)
+        threshold = _tested_at(results, self.threshold)
+        if isinstance(threshold, str):
+            return nothing(self.title, threshold)
         arms = [arm for arm in labels if arm in set(results.trials["arm"])]
         if len(arms) < 2:
             return nothing(self.title, ONE_ARM)

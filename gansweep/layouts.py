@@ -11,7 +11,7 @@ import pandas as pd
 from dash import dcc, html
 
 from gansweep import live_page, report, sections, story
-from gansweep.effect_sections import WhileRunning
+from gansweep.effect_sections import FactorEffects, WhileRunning
 from gansweep.filters import NO_VERDICT, Chosen, levels, to_query
 from gansweep.page import Results, arm_labels
 from gansweep.stability import Verdict
@@ -22,7 +22,7 @@ SECTIONS = (
     sections.Survival(),
     sections.ScoreCurves(),
     sections.PairedScores(),
-    sections.FactorEffects(),
+    FactorEffects(),
     sections.OutcomeFlow(),
     sections.SampleGrids(),
     sections.Confounders(),

@@ -233,47 +233,6 @@ class PairedScores:
 
 
 @part
-class FactorEffects:
-    """How often training fails at each level of each factor.
-
-    `threshold` defaults to the middle one of the study.
-    """
-
-    threshold: float | None = None
-    title: str = "What makes training fail"
-
-    def render(self, results: Results) -> Section:
-        """Failure rates with intervals, and a seeded Monte Carlo test per factor and arm."""
-        from gansweep import analysis, comparing, factors, figures, wording
-
-        plan, labels = results.plan, arm_labels(results.plan)
-        if why := counts_nothing(results):
-            return nothing(self.title, why)
-        if not plan["factors"]:
-            return nothing(self.title, "Nothing to show: the study draws no factor.")
-        threshold = middle_threshold(plan) if self.threshold is None else self.threshold
-        if threshold is None:
-            return nothing(self.title, NO_THRESHOLD)
-        effects = factors.factor_effects(comparing.units(results), plan["factors"], threshold, plan["score"])
-        if effects.empty:
-            return nothing(self.title, "Nothing to show: the trials name the level of no factor.")
-        text = (
-            f"Failure here is a final {plan['score_label']} not above {threshold:g}. Levels are drawn "
-            "independently for each cell, or crossed in a grid, so each factor is tested on its own: chi-squared with "
-            "a Monte Carlo p-value, Holm's correction over all factors and arms.",
-            *([RAW] if analysis.stopped(results.trials).any() else []),
-        )
-        drawn = figures.factor_dots(effects, list(labels), labels)
-        caption = "Failure rate with 95% Wilson interval at each level of each factor, per arm."
-        return Section(
-            title=self.title,
-            text=text,
-            figures=(Drawing(figure=drawn, caption=caption),),
-            tables=(wording.effects_text(effects, labels),),
-        )
-
-
-@part
 class ScoreCurves:
     """The score over generator steps: median, quartiles and `single` runs per arm as thin lines."""
 

@@ -135,6 +135,9 @@ class Study:
         names = [portrait.name for portrait in self.portraits]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"Study.portraits has two portraits that are kept as {twice[0]!r}")
+        titles = [section.title for section in self.report if hasattr(section, "title")]
+        if twice := [title for title in titles if titles.count(title) > 1]:
+            raise ValueError(f"Study.report has two sections titled {twice[0]!r}: give one of them another title")
         owners = self._owners()
         self._check_arms()
         self._check_search()

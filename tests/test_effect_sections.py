@@ -199,7 +199,7 @@ def test_in_a_grid_seeds_are_what_is_counted_and_in_drawn_cells_they_are_not() -
         run = made_up_run("ours", arms, numbers, cells=cells, grid=grid, thresholds=(2.0,))
         section = effect_sections.Interactions(resamples=99).render(run)
         told[grid] = section.tables[0].numbers.iloc[0]
-        effects = sections.FactorEffects().render(run).tables[0].numbers
+        effects = effect_sections.FactorEffects().render(run).tables[0].numbers
         assert (effects["known"] == 20).all()
         outcomes = sections.OutcomeTable().render(run).text[0]
         assert ("narrower than they should be" in outcomes) == (not grid)

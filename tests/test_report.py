@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gansweep import page, report, sections
+from gansweep import effect_sections, page, report, sections
 from gansweep.testing import MadeUpResults, made_up_results, made_up_table_5
 
 EVERY = (
     sections.OutcomeTable(),
     sections.Survival(resamples=200),
     sections.PairedScores(),
-    sections.FactorEffects(),
+    effect_sections.FactorEffects(),
     sections.ScoreCurves(),
     sections.Stability(columns=("gradient_norm_generator", "clipped_share")),
     sections.Traces(columns=("loss_generator", "never_reported")),
@@ -268,9 +268,9 @@ def test_where_lower_is_better_no_share_above_a_score_is_drawn() -> None:
     [
         (sections.OutcomeTable(), {"thresholds": []}, "declares no threshold"),
         (sections.Ranking(), {"thresholds": []}, "declares no threshold"),
-        (sections.FactorEffects(), {"thresholds": []}, "declares no threshold"),
-        (sections.FactorEffects(), {"factors": {}}, "draws no factor"),
-        (sections.FactorEffects(), {"factors": {"elsewhere": {}}}, "the level of no factor"),
+        (effect_sections.FactorEffects(), {"thresholds": []}, "declares no threshold"),
+        (effect_sections.FactorEffects(), {"factors": {}}, "draws no factor"),
+        (effect_sections.FactorEffects(), {"factors": {"elsewhere": {}}}, "the level of no factor"),
         (sections.Traces(columns=("balance", "energy")), {}, "no run has reported balance or energy"),
     ],
 )

@@ -33,6 +33,7 @@ from gansweep import (
     RandomSearch,
     Sobol,
     Study,
+    Survival,
     TrialConfig,
     Wasserstein,
     WeightClip,
@@ -376,6 +377,7 @@ def test_resolving_puts_the_arm_the_cell_and_the_seed_on_the_baseline(
             {"metrics": (InceptionScore(), InceptionScore(num_samples=50))},
             "two metrics give the score 'inception_score'",
         ),
+        ({"report": (Survival(), Survival(resamples=200))}, "two sections titled 'Survival of the score'"),
         ({"rules": (BelowScore(score="inception_scor"),)}, "did you mean 'inception_score'?"),
         (
             {"metrics": (NGramDivergence(),), "rules": (), "thresholds": (0.5,)},

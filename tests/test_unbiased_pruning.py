@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from gansweep import NotLearning, analysis, records, sections
+from gansweep import NotLearning, analysis, effect_sections, records, sections
 from gansweep.intervals import (
     Audit,
     corrected_difference,
@@ -470,7 +470,7 @@ def test_the_curve_and_the_ranking_are_corrected_too() -> None:
     [
         sections.OutcomeTable(),
         sections.Survival(resamples=100),
-        sections.FactorEffects(),
+        effect_sections.FactorEffects(),
         sections.Ranking(resamples=100),
         sections.Audit(),
     ],
