@@ -306,11 +306,6 @@ def share(count: float, num: int) -> Share:
     return Share(count, num, float(low), float(high))
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """The p-value of the exact McNemar test, which is that of the sign test on wins and losses."""
-    return float(min(1.0, 2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
-
-
 def trained(trials: pd.DataFrame) -> Floats:
     """[trials]: 1 where the verdict is trained, 0 where it is another, NaN where a trial was stopped or has not ended.
 

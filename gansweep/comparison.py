@@ -96,7 +96,7 @@ def _outcomes(a: Results, b: Results) -> Section:
     labels, names = arm_labels(a.plan), (a.plan["run"], b.plan["run"])
     if why := counts_nothing(a) or counts_nothing(b):
         return nothing(title, why)
-    rates = [analysis.success_rates(one.trials, thresholds, one.plan["score"]) for one in (a, b)]
+    rates = [analysis.success_rates(comparing.units(one), thresholds, one.plan["score"]) for one in (a, b)]
     both = rates[0].merge(rates[1], on=["arm", "threshold"], suffixes=("_a", "_b"))
     rows = []
     for row in both[both["arm"].isin(common)].to_dict("records"):

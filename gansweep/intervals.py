@@ -117,8 +117,13 @@ def _tails(audited: int, stopped: int) -> tuple[Floats, Floats]:
     return chance[:, ::-1].cumsum(axis=1)[:, ::-1], chance.cumsum(axis=1)
 
 
-def corrected_rate(passed: Any, known: Any, audit: Audit, alpha: Any = 0.05) -> tuple[Floats, Floats, Floats]:
-    """The success rate of an arm and its interval: `passed` of the `known` trials, and the stopped as audited."""
+def corrected_rate(
+    passed: Any, known: Any, audit: Audit, alpha: Any = 0.05, worth: float = 1.0
+) -> tuple[Floats, Floats, Floats]:
+    """The success rate of an arm and its interval: `passed` of the `known` trials, and the stopped as audited.
+
+    `worth` in (0, 1] is how many independent trials one of them counts for in Wilson's interval.
+    """
     total = known + np.asarray(audit.stopped)
     weight = np.nan_to_num(rate_of(audit.stopped, total))
     rate = rate_of(passed + audit.stopped * audit.share, total)
@@ -126,7 +131,7 @@ def corrected_rate(passed: Any, known: Any, audit: Audit, alpha: Any = 0.05) -> 
     for number, side in enumerate(("low", "high")):
         start, reach = audit.towards(side, alpha)
         count = passed + audit.stopped * start
-        centre, end = np.nan_to_num(rate_of(count, total)), wilson(count, total, alpha)[number]
+        centre, end = np.nan_to_num(rate_of(count, total)), wilson(worth * count, worth * total, alpha)[number]
         further = np.hypot(end - centre, weight * reach)
         ends.append(np.where(weight > 0, np.clip(centre + (2 * number - 1) * further, 0, 1), end))
     return rate, ends[0], ends[1]
@@ -164,16 +169,25 @@ def corrected_difference(joint: Floats, a: Audit, b: Audit, alpha: Any = 0.05) -
     return paired_difference(*expected_pairs(joint, a.share, b.share))[0], ends[0], ends[1]
 
 
+def mcnemar(only_a: Any, only_b: Any) -> Floats:
+    """The p-value of the exact McNemar test, which is that of the sign test on wins and losses.
+
+    Counts that are estimates need not be whole: they are rounded towards equality.
+    """
+    behind = np.ceil(np.minimum(only_a, only_b) - 1e-9)
+    ahead = np.maximum(np.floor(np.maximum(only_a, only_b) + 1e-9), behind)
+    p_value: Floats = np.minimum(1.0, 2 * stats.binom.cdf(behind, behind + ahead, 0.5))
+    return p_value
+
+
 def difference_p_value(joint: Floats, a: Audit, b: Audit) -> Floats:
     """The p-value of "the arms succeed equally often".
 
-    McNemar's exact test of the expected counts, rounded towards equality. Where trials were stopped it is not below the
+    McNemar's exact test of the expected counts. Where trials were stopped it is not below the
     level at which the interval of the corrected difference begins to leave out 0, found by bisection down to 1e-12.
     """
     _, only_a, only_b, _ = expected_pairs(joint, a.share, b.share)
-    behind = np.ceil(np.minimum(only_a, only_b) - 1e-9)
-    front = np.maximum(np.floor(np.maximum(only_a, only_b) + 1e-9), behind)
-    exact = np.minimum(1.0, 2 * stats.binom.cdf(behind, behind + front, 0.5))
+    exact = mcnemar(only_a, only_b)
     known = joint[STOPPED].sum(axis=0) + joint[:, STOPPED].sum(axis=0) == 0
     if known.all():
         return exact

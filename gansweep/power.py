@@ -20,7 +20,7 @@ from scipy import special, stats
 
 from gansweep.intervals import Floats, wilson
 
-MOST_CELLS = 1_000_000
+MOST_CELLS = 100_000
 
 
 def unpaired_discordance(difference: float) -> float:
@@ -74,7 +74,7 @@ def cells_needed(difference: float, discordance: float, power: float = 0.8, alph
     """The fewest cells whose power is at least `power`, and with which no larger number of cells falls below it.
 
     The power of an exact test goes down a little at some numbers of cells, so the first that reaches it is not taken.
-    Raises `ValueError` where a million cells are not enough.
+    Raises `ValueError` where 100,000 cells are not enough.
     """
     high = 8
     while mcnemar_power(high, difference, discordance, alpha) < power:

@@ -82,7 +82,7 @@ class OutcomeTable:
 
     def render(self, results: Results) -> Section:
         """Counts of blocks per pair of arms and threshold, intervals and exact McNemar tests."""
-        from gansweep import analysis, wording
+        from gansweep import analysis, comparing, wording
 
         plan, labels = results.plan, arm_labels(results.plan)
         thresholds = self.thresholds or tuple(plan["thresholds"])
@@ -92,7 +92,7 @@ class OutcomeTable:
             return nothing(self.title, NO_THRESHOLD)
         if results.trials["arm"].nunique() < 2:
             return Section(title=self.title, text=("An outcome table needs two arms.",))
-        table = analysis.outcome_table(results.trials, thresholds, plan["score"])
+        table = analysis.outcome_table(comparing.units(results), thresholds, plan["score"])
         paper = _paper(plan) if self.published else None
         figures, tables = [], []
         shown = chosen_pairs(self.pairs, dict.fromkeys([*table["arm_a"], *table["arm_b"]]))
@@ -141,8 +141,8 @@ def block_count(results: Results) -> str:
     if in_grid(results.plan):
         return f"there are {len(blocks)}, of the {cells} cells of a grid, which are all that there are"
     return (
-        f"there are {len(blocks)}, of {cells} cells; seeds of one cell resemble each other, so intervals and tests, "
-        "which take them for independent, are narrower than they should be"
+        f"there are {len(blocks)}, of {cells} cells; seeds of one cell resemble each other, so intervals and tests are "
+        f"those of the same shares among {cells} blocks"
     )
 
 
@@ -471,7 +471,7 @@ class Audit:
 
     def render(self, results: Results) -> Section:
         """The rules with their false-prune rates, then the success rates, raw and corrected."""
-        from gansweep import analysis, wording
+        from gansweep import analysis, comparing, wording
 
         plan, trials = results.plan, results.trials
         if results.plan.get("search", {}).get("sequential"):
@@ -489,7 +489,7 @@ class Audit:
         if analysis.stopped(trials).any():
             text.append(wording.STOPPED)
             if thresholds:
-                rates = analysis.success_rates(trials, thresholds, plan["score"])
+                rates = analysis.success_rates(comparing.units(results), thresholds, plan["score"])
                 tables.append(wording.corrected_text(rates, arm_labels(plan)))
         return Section(title=self.title, text=tuple(text), tables=tuple(tables))
 

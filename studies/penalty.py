@@ -12,7 +12,7 @@ after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", appendix
 run     gansweep launch studies/penalty.py
         gansweep launch studies/penalty.py --arms two_sided,one_sided
 agrees  Published is that neither side is significantly better (sign test on the architectures won by each).
-took    laptop: 15 minutes on two cores that also did other things.
+took    laptop: 12 minutes on two cores.
 found   laptop: the two-sided penalty is better on 6 of 9 architectures, the one-sided on 3 (sign test p = 0.51): far
         too few to decide, as the paper's 174 were. Lambda hardly matters from 0.1 to 10 (mean scores 2.3 to 2.4), at
         100 it costs 0.7. A penalty at real or at generated images alone costs 0.8 and 0.9 and is better on at most

@@ -9,7 +9,7 @@ after   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 
 run     gansweep launch studies/varied_architectures.py
         gansweep launch studies/varied_architectures.py --arms wgan_gp,wgan_gp_script
 agrees  WGAN-GP trains all seven in most seeds, and every other method fails in most seeds of one or more.
-took    laptop: 17 minutes on two cores that also did other things, a third of it for the eight ResNets of 101 layers.
+took    laptop: 14 minutes on two cores, a third of it for the eight ResNets of 101 layers.
 found   laptop: WGAN-GP trains both seeds of six of the seven rows, only the MLP's stay below a score of 2; the
         standard GAN (DCGAN) trains both of two rows and one of a third, LSGAN and the clipped WGAN none in 120
         iterations. So WGAN-GP is ahead in every row, and the claim that it alone trains all seven is not decided.

@@ -96,6 +96,47 @@ def test_another_seed_of_the_made_up_table_has_the_same_counts() -> None:
     assert again[OUTCOMES].to_numpy().tolist() == TABLE_5[OUTCOMES].to_numpy().tolist()
 
 
+def several_seeds(one: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """The trials again under as many seeds, all of which end alike."""
+    return pd.concat([one.assign(seed=s, trial=one["trial"] + str(s)) for s in range(seeds)], ignore_index=True)
+
+
+def test_seeds_that_copy_one_another_count_but_tell_no_more_than_one_of_them() -> None:
+    one = made_up_table_5().trials
+    few, many = (analysis.outcome_table(trials, THRESHOLDS) for trials in (one, several_seeds(one, 3)))
+    assert many[OUTCOMES].to_numpy().tolist() == (3 * few[OUTCOMES]).to_numpy().tolist()
+    same = ["rate_a_low", "rate_b_high", "difference", "difference_low", "difference_high", "p_value", "p_holm"]
+    np.testing.assert_allclose(many[same], few[same], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_intervals_of_cells_with_several_seeds_hold_however_alike_the_seeds_are(alike: float) -> None:
+    """Under both arms 60% of the trials succeed; of so many cells all three seeds end alike, of the others none.
+
+    1,000 studies of 30 cells: 95% has a standard error of 0.7%, 5% too.
+    """
+    rng, rate, difference, found = np.random.default_rng(3), 0, 0, 0
+    for _ in range(1000):
+        scores = np.where(rng.random((2, 30, 3)) < 0.6, 5.0, 1.0)
+        copies = rng.random((2, 30)) < alike
+        scores[copies] = scores[copies][:, :1]
+        trials = pd.concat(
+            [
+                trials_of({"a": scores[0, :, s].tolist(), "b": scores[1, :, s].tolist()}).assign(seed=s)
+                for s in range(3)
+            ],
+            ignore_index=True,
+        )
+        row = analysis.outcome_table(trials, [2.0]).iloc[0]
+        rate += row["rate_a_low"] <= 0.6 <= row["rate_a_high"]
+        difference += row["difference_low"] <= 0 <= row["difference_high"]
+        found += row["p_value"] < 0.05
+    assert rate / 1000 >= 0.95 - 3 * 0.007
+    assert difference / 1000 >= 0.95 - 3 * 0.007
+    assert found / 1000 <= 0.05 + 3 * 0.007
+
+
 def test_a_score_on_the_threshold_is_not_a_success() -> None:
     table = analysis.outcome_table(trials_of({"a": [3.0, 3.0], "b": [3.0, 3.0000001]}), [3.0])
     assert table[OUTCOMES].iloc[0].tolist() == [0, 1, 0, 1]
@@ -294,8 +335,7 @@ def test_equal_outcomes_still_have_an_uncertain_rate() -> None:
 def test_resampling_takes_whole_cells_with_all_their_seeds() -> None:
     """Ten seeds that copy one another carry the information of one: the band must not shrink."""
     one = trials_of({"a": np.linspace(0, 1, 20).tolist()})
-    ten = pd.concat([one.assign(seed=s, trial=one["trial"] + str(s)) for s in range(10)], ignore_index=True)
-    curves = [analysis.survival(trials, thresholds=[0.5], resamples=400) for trials in (one, ten)]
+    curves = [analysis.survival(trials, thresholds=[0.5], resamples=400) for trials in (one, several_seeds(one, 10))]
     width = [(curve["band_high"] - curve["band_low"]).max() for curve in curves]
     assert width[1] == pytest.approx(width[0], abs=0.06)
 

@@ -202,7 +202,7 @@ def test_in_a_grid_seeds_are_what_is_counted_and_in_drawn_cells_they_are_not() -
         effects = effect_sections.FactorEffects().render(run).tables[0].numbers
         assert (effects["known"] == 20).all()
         outcomes = sections.OutcomeTable().render(run).text[0]
-        assert ("narrower than they should be" in outcomes) == (not grid)
+        assert ("the same shares among 4 blocks" in outcomes) == (not grid)
         assert ("of the 4 cells of a grid" in outcomes) == grid
         assert sections.Ranking().render(run).tables[0].caption.endswith("resampled seeds." if grid else "cells.")
     assert (told[True]["known"], told[True]["p_value"]) == (10, pytest.approx(0.01))

@@ -194,6 +194,15 @@ def test_the_published_medians_are_asked_for_at_the_preset_paper_only() -> None:
     assert (found.judgement, "not between the published ones" in found.evidence) == (UNDECIDABLE, True)
 
 
+@pytest.mark.parametrize(("only_gan", "judgement"), [(8, UNDECIDABLE), (9, CONTRADICTED)])
+def test_what_only_the_gan_trains_contradicts_with_the_thresholds_corrected_for(only_gan: int, judgement: str) -> None:
+    """Of 8 of 80 Wilson's interval begins at 5.2%, for two thresholds at once at 4.7%; of 9 at 5.5%."""
+    gan = [4.0] * only_gan + [1.0] * (80 - only_gan)
+    found = judging.judge(architectures(gan, [1.0] * 80))[1]
+    assert found.judgement == judgement
+    assert "With all 2 thresholds corrected for" in found.evidence
+
+
 def test_stopped_trials_that_nobody_audited_leave_open_what_only_the_gan_trains() -> None:
     results = architectures([1.0] * 100, [4.0] * 100)
     assert judged(results)[1] == REPRODUCED

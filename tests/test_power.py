@@ -72,7 +72,7 @@ def test_independent_arms_disagree_most_often_around_one_half() -> None:
 def test_a_difference_without_cells_that_disagree_is_refused() -> None:
     with pytest.raises(ValueError, match=r"difference = 0.3 and discordance = 0.2"):
         power.mcnemar_power(10, 0.3, 0.2)
-    with pytest.raises(ValueError, match="needs more than 1,000,000 cells"):
+    with pytest.raises(ValueError, match="needs more than 100,000 cells"):
         power.cells_needed(1e-4, 0.5)
 
 

@@ -20,6 +20,7 @@ from gansweep.comparing import (
     share,
     side,
 )
+from gansweep.intervals import mcnemar
 from gansweep.page import Results
 
 GAN = {"loss": ("NonSaturating", "Minimax"), "constraint": None}
@@ -69,13 +70,13 @@ def trains_more_often(results: Results) -> Answer:
         a, b = pairs["a"].fillna(of_gan), pairs["b"].fillna(of_lsgan)
         ends[judgement] = int((a > b).sum()), int((b > a).sum())
     told = f"LSGAN trains in {lsgan} seeds, the GAN in {gan}; exact McNemar p = " + " or ".join(
-        dict.fromkeys(f"{comparing.mcnemar(*counts):.2g}" for counts in ends.values())
+        dict.fromkeys(f"{mcnemar(*counts):.2g}" for counts in ends.values())
     )
     if few := _too_few(len(pairs)):
         return UNDECIDABLE, f"{told}. {few}"
     for judgement, sign in ((REPRODUCED, 1), (CONTRADICTED, -1)):
         only_gan, only_lsgan = ends[judgement]
-        if sign * (only_lsgan - only_gan) > 0 and comparing.mcnemar(only_gan, only_lsgan) < 0.05:
+        if sign * (only_lsgan - only_gan) > 0 and mcnemar(only_gan, only_lsgan) < 0.05:
             return judgement, f"{told}."
     return UNDECIDABLE, f"{told}."
 
