@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -22,6 +23,7 @@ from gansweep.launch.driver import (
     PATIENCE_SECONDS,
     Driver,
 )
+from gansweep.launch.tune import Assignments, Process
 from gansweep.launch.worker import Report
 from gansweep.plan import Plan
 from gansweep.recorder import Recorder
@@ -101,6 +103,26 @@ def assert_counts_add_up(driver: Driver) -> None:
     counts = driver.counts()
     assert counts.pop("planned") == sum(counts.values())
     assert min(counts.values()) >= 0
+
+
+def test_a_worker_that_is_told_as_lost_before_its_start_is_told_counts_once(make: Make) -> None:
+    """Ray tells of an actor that dies as it changes over to another trial in either order."""
+    driver = make()
+    assignments = Assignments(driver, {})
+
+    def of_tune(name: str) -> Any:
+        state = SimpleNamespace(ray_actor=SimpleNamespace(_actor_id="warm"))
+        return SimpleNamespace(trial_id=name, config=assignments.suggest(name), temporary_state=state)
+
+    assignments.heard(of_tune("first"), Process(node="here", pid=1, started=None, stack=2))
+    second = of_tune("second")
+    lost = assignments.forget("second")
+    assert lost is not None
+    driver.lost(lost, "its worker died")
+    assignments.started(second)
+    assert "second" not in assignments.processes
+    assert driver.counts()["running"] == 1
+    assert_counts_add_up(driver)
 
 
 def test_a_machine_that_kills_every_worker_stops_the_sweep_and_judges_nothing(make: Make) -> None:

@@ -328,12 +328,14 @@ class Assignments(_Stateless, Searcher):
     def started(self, trial: Any) -> None:
         """Tune's trial has an actor. One that is known by its reports is watched from now on, others after their first.
 
-        So a warm actor need not say first that it lives, which would cost every trial a round trip.
+        So a warm actor need not say first that it lives, which would cost every trial a round trip. One that dies as
+        it changes over to the trial may be told as lost first and as started then.
         """
-        if process := self.process_of.get(trial.temporary_state.ray_actor._actor_id):
+        ours = self.trial_of.get(trial.trial_id)
+        process = self.process_of.get(trial.temporary_state.ray_actor._actor_id)
+        if ours is not None and process is not None:
             self.processes[trial.trial_id] = process
-            patience = json.loads(trial.config["assignment"])["patience"]
-            self.driver.placed(self.trial_of[trial.trial_id], UNKNOWN * patience)
+            self.driver.placed(ours, UNKNOWN * json.loads(trial.config["assignment"])["patience"])
 
     def heard(self, trial: Any, process: Process) -> None:
         """Tune's trial has reported from this process."""
