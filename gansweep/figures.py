@@ -12,6 +12,8 @@ from plotly.subplots import make_subplots
 from gansweep.look import BOTH, INK, NEITHER, TEMPLATE, Labels, blank, faint, go, style_of
 from gansweep.page import trials_of
 
+MOST_BANDS = 4  # that are told apart where they overlap
+
 # `meta` of a trace is the question to a report's list of trials that a click on a point asks, see `page.trials_of`;
 # %{x}, %{y} and %{id} in it stand for the point's own.
 
@@ -81,13 +83,15 @@ def survival_curves(
 ) -> go.Figure:
     """Share of trials above each score per arm with its simultaneous band; the paper's marginals dotted.
 
-    `curves` as `analysis.survival` returns it, `theirs` with the columns arm, threshold, rate.
+    `curves` as `analysis.survival` returns it, `theirs` with the columns arm, threshold, rate. The axis ends a little
+    after the last score, ours or theirs; with more than four arms a click in the legend shows the bands.
     """
     figure = blank(440, x=score_label, y="share of trials above it")
     for arm, curve in curves.groupby("arm", sort=False):
         colour, dash, _ = style_of(arms, str(arm))
         name = labels[str(arm)]
-        figure.add_traces(_band(curve["threshold"], curve["band_low"], curve["band_high"], colour, str(arm), "hv"))
+        band = _band(curve["threshold"], curve["band_low"], curve["band_high"], colour, str(arm), "hv")
+        _add_band(figure, band, curves["arm"].nunique(), "95% bands")
         line = {"color": colour, "width": 2.5, "dash": dash, "shape": "hv"}
         figure.add_scatter(x=curve["threshold"], y=curve["rate"], name=name, line=line, legendgroup=arm, mode="lines")
         if (curve["best"] - curve["worst"]).max() > 0:
@@ -117,6 +121,10 @@ def survival_curves(
                 marker={"symbol": f"{marker}-open", "size": 7},
             )
     figure.update_layout(hovermode="x unified", legend={"font": {"size": 12}})
+    drawn = curves if theirs is None else pd.concat([curves, theirs])
+    first, last = curves["threshold"].min(), drawn.loc[drawn["rate"] > 0, "threshold"].max()
+    if last > first:
+        figure.update_xaxes(range=[first, min(last + 0.08 * (last - first), curves["threshold"].max())])
     return figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%").update_xaxes(hoverformat=".3g")
 
 
@@ -133,6 +141,16 @@ def _band(x: pd.Series, low: pd.Series, high: pd.Series, colour: str, group: str
         go.Scatter(x=x, y=low, **common),
         go.Scatter(x=x, y=high, fill="tonexty", fillcolor=faint(colour, 0.16), **common),
     ]
+
+
+def _add_band(figure: go.Figure, band: list[go.Scatter], num_arms: int, name: str) -> None:
+    """Add the band of one arm; of more than four arms they would be mud, and one click in the legend shows them all."""
+    if num_arms > MOST_BANDS:
+        first = not any(trace.legendgroup == name for trace in figure.data)
+        for trace in band:
+            trace.update(visible="legendonly", legendgroup=name, name=name)
+        band[-1].update(showlegend=first)
+    figure.add_traces(band)
 
 
 def paired_scatter(
@@ -308,9 +326,14 @@ def score_curves(
 ) -> go.Figure:
     """The score over generator steps: median, quartile band and single runs as thin lines, per arm.
 
-    `curves` as `analysis.score_curves` returns it; `single` has arm, trial, step, value, a few runs per arm.
+    `curves` as `analysis.score_curves` returns it; `single` has arm, trial, step, value, a few runs per arm. The axis
+    is logarithmic where a value is a hundred times as large as most; with more than four arms a click in the legend
+    shows the bands.
     """
     figure = blank(440, x="generator step", y=score_label)
+    values = pd.concat([single["value"], curves["median"]]).dropna()
+    if len(values) and values.min() > 0 and values.max() > 100 * values.median():
+        figure.update_yaxes(type="log", dtick=1, title_text=f"{score_label}, logarithmic")
     for arm, runs in single.groupby("arm", sort=False):
         colour, _, _ = style_of(arms, str(arm))
         x, y = _joined(runs)
@@ -327,7 +350,8 @@ def score_curves(
     for arm, curve in curves.groupby("arm", sort=False):
         colour, dash, _ = style_of(arms, str(arm))
         kept = curve.dropna(subset=["low", "high"])
-        figure.add_traces(_band(kept["step"], kept["low"], kept["high"], colour, str(arm), "linear"))
+        band = _band(kept["step"], kept["low"], kept["high"], colour, str(arm), "linear")
+        _add_band(figure, band, curves["arm"].nunique(), "quartiles")
         figure.add_scatter(
             x=curve["step"],
             y=curve["median"],

@@ -36,7 +36,7 @@ TEMPLATE = go.layout.Template(
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": COLOURS,
-        "margin": {"l": 56, "r": 16, "t": 48, "b": 52},
+        "margin": {"l": 56, "r": 24, "t": 48, "b": 52},
         "hoverlabel": {"font": {"family": FONT, "size": 12}},
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
         "xaxis": {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True},

@@ -197,7 +197,11 @@ class Survival:
             if analysis.stopped(results.trials).any()
             else ""
         )
-        text = (f"The band holds for the whole curve at once (95%, Kolmogorov's exact one).{resampled}{dotted}",)
+        reach = (curves["band_high"] - curves["rate"]).combine(curves["rate"] - curves["band_low"], max).max()
+        text = (
+            f"The band holds for the whole curve at once (95%, Kolmogorov's exact one) and reaches up to "
+            f"{100 * reach:.0f} points to either side.{resampled}{dotted}",
+        )
         caption = f"Share of trials whose {plan['score_label']} is above the value on the horizontal axis, per arm."
         return Section(title=self.title, text=text, figures=(Drawing(figure=drawn, caption=caption),))
 

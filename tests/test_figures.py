@@ -74,6 +74,37 @@ def test_an_arm_has_its_colour_in_every_figure_also_when_it_is_alone() -> None:
     assert {t.marker.color for t in flow.data if sum(t.x)} == {look.COLOURS[1]}
 
 
+@pytest.mark.parametrize("num", [4, 5])
+def test_the_bands_of_more_than_four_arms_wait_for_one_click(num: int) -> None:
+    arms = [f"arm {i}" for i in range(num)]
+    curves = pd.concat(
+        [analysis.survival(RESULTS.trials[RESULTS.trials["arm"] == "gan"]).assign(arm=arm) for arm in arms]
+    )
+    figure = figures.survival_curves(curves, arms, {arm: arm for arm in arms}, "score")
+    bands = [trace for trace in figure.data if trace.fill == "tonexty"]
+    assert len(bands) == num
+    hidden = [trace for trace in bands if trace.visible == "legendonly"]
+    assert len(hidden) == (num if num > 4 else 0)
+    assert {trace.legendgroup for trace in hidden} == ({"95% bands"} if hidden else set())
+    assert sum(bool(trace.showlegend) for trace in hidden) == (1 if hidden else 0)
+
+
+def test_a_survival_ends_a_little_after_the_last_score() -> None:
+    gan = RESULTS.trials[RESULTS.trials["arm"] == "gan"]
+    last = gan["inception_score"].max()
+    figure = figures.survival_curves(analysis.survival(gan, thresholds=[1.0, 90.0]), ["gan"], LABELS, "score")
+    assert last < figure.layout.xaxis.range[1] < last + 0.2 * (last - 1)
+
+
+@pytest.mark.parametrize(("top", "kind"), [(50.0, None), (5000.0, "log"), (-5000.0, None)])
+def test_an_axis_is_logarithmic_where_one_value_would_flatten_all_others(top: float, kind: str | None) -> None:
+    single = pd.DataFrame({"arm": "gan", "trial": "t", "step": [1, 2, 3, 4], "value": [1.0, 2.0, 3.0, top]})
+    curves = single.rename(columns={"value": "median"}).assign(low=1.0, high=2.0, alive=1, trials=1)
+    figure = figures.score_curves(curves, single, ["gan"], LABELS, "slope")
+    assert figure.layout.yaxis.type == kind
+    assert figure.layout.yaxis.title.text == ("slope, logarithmic" if kind else "slope")
+
+
 def test_the_bars_are_the_counts_of_ours_and_of_the_paper() -> None:
     figure = outcome_figure()
     by_panel = {panel: [t for t in figure.data if t.xaxis == panel] for panel in ("x", "x2")}
