@@ -163,7 +163,8 @@ def closed_forms(results: Results) -> Answer:
             within += fits
             above += column != "wasserstein" and interval_of_mean(found, level=1 - 0.05 / num)[1] > truth
             if not fits:
-                told.append(f"{column} at theta = {theta:g}: {mean:.3g} {told_interval(low, high)} for {truth:.3g}")
+                interval = f"{mean:.3g} {told_interval(low, high)} for {truth:.3g}"
+                told.append(f"{column} at theta = {theta:g}: {interval}, off by {mean - truth:.1g}")
     text = f"{within} of {num} estimates have their closed form, and not 0 for it, in their interval over seeds" + (
         f"; not {'; '.join(told)}." if told else "."
     )
