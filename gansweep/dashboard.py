@@ -38,6 +38,7 @@ INDEX = (
     "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
 )
 SHARE = 0.2  # of the time, at most, that a page takes from the sweep
+AT_ONCE = 0.5  # seconds after which a page shows the sections that it has drawn, before it draws the next
 log = logging.getLogger(__name__)
 
 
@@ -234,10 +235,12 @@ def _run(app: Dash, store: Store, pages: Mapping[str, Any], every_seconds: float
             return [*[no_update] * 4, told, no_update, no_update, *live_page.kept(asked)]
         page = pages.get(results.plan["study"])
         chosen = layouts.completed(from_query(search), page, results)
-        drawn = live_page.refreshed(_wanted(results, version, chosen, page), memory, _moves(moves), asked)
+        drawn = live_page.refreshed(_wanted(results, version, chosen, page), memory, _moves(moves), asked, AT_ONCE)
+        behind, spent = drawn[-1]["behind"], drawn[-1]["spent"]
         place = re.sub(r"(?<=://)[^/\s]*@", "", store.uri)  # no password on a page
         read = f"Read at {began:%H:%M:%S} from {place}"
-        pause = round(1000 * max(every_seconds, (datetime.now() - began).total_seconds() / SHARE))
+        read += f"; {behind} more {'section is' if behind == 1 else 'sections are'} being drawn" if behind else ""
+        pause = 1 if behind else round(1000 * max(every_seconds, spent / SHARE))
         rest = [read, _filtered(results, chosen), ""]
         if before == version:
             return [no_update, no_update, *rest, no_update, pause, *drawn]

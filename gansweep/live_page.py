@@ -8,6 +8,8 @@ its content has changed.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +21,7 @@ from gansweep.page import Drawing, Picture, Section, Table
 
 PARTS = {"text": "children", "figure": "figure", "table": "children", "pictures": "children"}
 ROWS = 100  # of a table that repeats a figure
-NEW_MEMORY: dict[str, Any] = {"digests": {}, "shapes": {}, "zoom": {}}
+NEW_MEMORY: dict[str, Any] = {"digests": {}, "shapes": {}, "zoom": {}, "behind": 0, "spent": 0.0}
 
 SCROLLED: dict[str, Any] = {"tabIndex": 0, "role": "region"}  # by the keyboard too
 
@@ -44,23 +46,34 @@ def states(of: str) -> list[State]:
     return [State({"memory": of}, "data"), State({"part": "figure", "of": of, "at": ALL}, "relayoutData")]
 
 
-def refreshed(wanted: Wanted, memory: dict[str, Any] | None, moves: Mapping[str, Any], asked: Places) -> list[Any]:
+def refreshed(
+    wanted: Wanted,
+    memory: dict[str, Any] | None,
+    moves: Mapping[str, Any],
+    asked: Places,
+    seconds: float = math.inf,
+) -> list[Any]:
     """The values for `outputs`: what has changed, and nothing for the rest.
 
     `wanted` are the sections by their keys, each with a digest of what it is made from; one whose digest is as before
-    is not drawn. `moves` are the figures' last moves and `asked` the places, as Dash tells them.
+    is not drawn. `moves` are the figures' last moves and `asked` the places, as Dash tells them. No section but the
+    first is begun after so many `seconds`: those that are still to be drawn stay as they are, and the memory says how
+    many they are (`behind`) and how long the others took since none was (`spent`, seconds).
     """
-    before = memory or NEW_MEMORY
+    before, began, drawn, behind = memory or NEW_MEMORY, time.perf_counter(), 0, 0
     zoom = zoomed(before["zoom"], moves)
     frames: dict[str, Any] = {key: [] for key in before["shapes"] if key not in wanted}
     parts: dict[str, Any] = {}
-    digests, shapes = {}, {}
+    digests: dict[str, str] = {}
+    shapes: dict[str, Any] = {}
     for key, (digest, draw) in wanted.items():
-        digests[key] = digest
-        if before["digests"].get(key) == digest:
-            shapes[key] = before["shapes"][key]
+        late = drawn > 0 and time.perf_counter() - began > seconds
+        if late or before["digests"].get(key) == digest:
+            behind += before["digests"].get(key) != digest
+            digests |= {key: before["digests"][key]} if key in before["digests"] else {}
+            shapes |= {key: before["shapes"][key]} if key in before["shapes"] else {}
             continue
-        section = _drawn(key, draw)
+        section, digests[key], drawn = _drawn(key, draw), digest, drawn + 1
         new = _parts(section, key, zoom)
         shapes[key] = [section.title, len(section.figures), len(_tables(section))]
         if shapes[key] == before["shapes"].get(key):
@@ -71,7 +84,13 @@ def refreshed(wanted: Wanted, memory: dict[str, Any] | None, moves: Mapping[str,
     return [
         [frames.get(place["id"]["frame"], no_update) for place in places],
         *([parts.get(place["id"]["at"], no_update) for place in one] for one in of_parts),
-        {"digests": digests, "shapes": shapes, "zoom": zoom},
+        {
+            "digests": digests,
+            "shapes": shapes,
+            "zoom": zoom,
+            "behind": behind,
+            "spent": time.perf_counter() - began + (before["spent"] if before["behind"] else 0.0),
+        },
     ]
 
 

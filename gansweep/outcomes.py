@@ -12,8 +12,9 @@ shares in [0, 1]; every interval is 95%.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -103,7 +104,7 @@ class Outcomes:
     audits: tuple[Audit, ...]  # per arm, with arrays [threshold]
     blocks: pd.DataFrame
 
-    @property
+    @cached_property
     def rates(self) -> list[tuple[Floats, Floats, Floats]]:
         """Per arm the success rate at each threshold and its interval."""
         arms = range(self.passed.shape[1])
@@ -112,7 +113,7 @@ class Outcomes:
             for i in arms
         ]
 
-    @property
+    @cached_property
     def worth(self) -> float:
         """How many independent blocks one counts for in intervals and tests: all seeds of a cell are worth one."""
         return self.blocks["cell"].nunique() / max(len(self.blocks), 1)
@@ -183,14 +184,13 @@ def outcome_table(
     for arm in arms or ():
         if arm not in names:
             raise misspelt("arm", arm, names)
-    pairs = combinations(arms or names, 2)
+    of_arm = [_arm_columns(found, i) | {"close": np.nansum(close[:, i], axis=0).astype(int)} for i in range(len(names))]
     tables = [
-        _pair_table(name_a, name_b, thresholds, found, i, j).assign(
-            close_a=np.nansum(close[:, i], axis=0).astype(int),
-            close_b=np.nansum(close[:, j], axis=0).astype(int),
+        pd.DataFrame(
+            {"arm_a": names[i], "arm_b": names[j], "threshold": list(thresholds)}
+            | _pair_columns(found, i, j, of_arm[i], of_arm[j])
         )
-        for name_a, name_b in pairs
-        for i, j in [(names.index(name_a), names.index(name_b))]
+        for i, j in combinations(map(names.index, arms or names), 2)
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm_a", "arm_b", "threshold"])
 
@@ -203,29 +203,38 @@ def _too_close(trials: pd.DataFrame, thresholds: Sequence[float], score: str) ->
     return ((low < np.asarray(thresholds)) & (np.asarray(thresholds) < high)).astype(float)
 
 
-def _pair_table(arm_a: str, arm_b: str, thresholds: Sequence[float], found: Outcomes, i: int, j: int) -> pd.DataFrame:
+def _pair_columns(found: Outcomes, i: int, j: int, of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table says of arms `i` and `j` at each threshold, and what it says of each."""
     joint, (a, b) = found.joint(i, j), (found.audits[i], found.audits[j])
-    told = joint.sum(axis=(0, 1))
+    told, num = joint.sum(axis=(0, 1)), len(found.blocks)
     both, only_a, only_b, neither = intervals.expected_pairs(joint, a.share, b.share)
-    num = len(found.blocks)
-    count = {"only_a": only_a, "only_b": only_b, "both": both, "neither": neither, "unknown": num - told}
-    table = pd.DataFrame({"arm_a": arm_a, "arm_b": arm_b, "threshold": list(thresholds), **count})
-    assert np.allclose(table[list(count)].sum(axis=1), num), "the outcomes do not add up"
-    table = table.assign(planned=num, stopped=(told - joint[:2, :2].sum(axis=(0, 1))).astype(int))
-    for name, arm in (("a", i), ("b", j)):
-        table = table.assign(**{f"{column}_{name}": value for column, value in _arm_columns(found, arm).items()})
+    assert np.allclose(both + only_a + only_b + neither, told), "the outcomes do not add up"
     difference, low, high = intervals.corrected_difference(found.worth * joint, a, b)
     p_values = intervals.difference_p_value(found.worth * joint, a, b)
-    return table.rename(columns={f"rate_{end}_{x}": f"rate_{x}_{end}" for x in "ab" for end in ("low", "high")}).assign(
-        unknown=table["unknown"].astype(int),
-        difference=difference,
-        difference_low=low,
-        difference_high=high,
-        difference_worst=table["worst_b"] - table["best_a"],
-        difference_best=table["best_b"] - table["worst_a"],
-        p_value=p_values,
-        p_holm=holm(p_values.tolist()),
-    )
+    return {
+        "only_a": only_a,
+        "only_b": only_b,
+        "both": both,
+        "neither": neither,
+        "unknown": (num - told).astype(int),
+        "planned": num,
+        "stopped": (told - joint[:2, :2].sum(axis=(0, 1))).astype(int),
+        **{_of_arm(column, "a"): value for column, value in of_a.items()},
+        **{_of_arm(column, "b"): value for column, value in of_b.items()},
+        "difference": difference,
+        "difference_low": low,
+        "difference_high": high,
+        "difference_worst": of_b["worst"] - of_a["best"],
+        "difference_best": of_b["best"] - of_a["worst"],
+        "p_value": p_values,
+        "p_holm": holm(p_values.tolist()),
+    }
+
+
+def _of_arm(column: str, arm: str) -> str:
+    """rate_low is rate_a_low of arm a, and known known_a."""
+    name, _, end = column.partition("_")
+    return f"{name}_{arm}_{end}" if end in ("low", "high") else f"{column}_{arm}"
 
 
 def _arm_columns(found: Outcomes, arm: int) -> dict[str, Any]:

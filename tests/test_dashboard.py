@@ -89,6 +89,14 @@ class Reader:
         return dict(answer.get_json()["response"])
 
     def refresh(self, moves: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ticks until every section is drawn, or the store is away: what they change."""
+        changed = last = self.tick(moves)
+        while self.memory.get("behind") and not last["away"]["children"]:
+            last = self.tick(moves)
+            changed = changed | last
+        return changed
+
+    def tick(self, moves: dict[str, Any] | None = None) -> dict[str, Any]:
         """A tick: what it changes, by the ids of the places, without those of sections that stay as they are."""
         names = ("told", "counts", "read", "filtered", "away")
         outputs: list[Any] = [{"id": name, "property": "children"} for name in names]
@@ -138,6 +146,17 @@ def test_the_first_refresh_draws_every_section_with_counts_that_add_up(held: Hel
     assert "planned 16 = 10 done + 0 failed + 0 cancelled + 0 running + 6 not started" in told
     cells = re.findall(r'"children": "(\d+)"', json.dumps(found["counts"]))
     assert cells[-6:] == ["16", "10", "0", "0", "0", "6"]
+
+
+def test_a_page_shows_what_is_drawn_before_it_draws_the_rest(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "AT_ONCE", 0.0)
+    reader, every = Reader(held), ["trials", "section-0", "section-1", "section-2", "section-3"]
+    for number, key in enumerate(every, start=1):
+        changed = reader.tick()
+        assert set(every) & set(changed) == {key}
+        assert ("being drawn" in changed["read"]["children"]) == (number < len(every))
+        assert (changed["tick"]["interval"] == 1) == (number < len(every))
+    assert not set(every) & set(reader.tick())
 
 
 def test_nothing_is_drawn_while_nothing_changes(held: Held) -> None:
