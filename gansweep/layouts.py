@@ -192,7 +192,8 @@ def _all_trials(results: Results, chosen: Chosen) -> html.Section:
 
 
 def counts(results: Results) -> html.Table:
-    head = [html.Th(name.replace("_", " "), scope="col") for name in ("arm", *COUNTS)]
+    names = [html.Th(name.replace("_", " "), scope="col", className="number") for name in COUNTS]
+    head = [html.Th("arm", scope="col"), *names]
     body = [
         html.Tr([html.Th(row["arm"], scope="row"), *(html.Td(str(row[name]), className="number") for name in COUNTS)])
         for row in report.count_rows(results)
