@@ -3,14 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 # the longest files first, so that none runs alone at the end
 LONG := $(patsubst %,tests/test_%.py,launch tracking dashboard_browser every_study faults)
-# of what takes minutes, what CI runs as well
-MINUTES := $(patsubst %,tests/test_%.py,every_study faults sequential_search reproduce)
 TESTS := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/test_*.py)))
 # a file stays in one process, which makes its homes and servers once, and files start in the order given
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 HOME_DIR ?= $(or $(GANSWEEP_HOME),gansweep-home)
 
-.PHONY: demo test test-minutes test-slow test-trained check chaos format benchmarks clean
+.PHONY: demo test test-long test-slow test-trained check chaos format benchmarks clean
 
 $(BIN)/gansweep: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,8 +21,8 @@ demo: $(BIN)/gansweep  ## install, run the main study at its smallest size, prin
 test: $(BIN)/gansweep  ## the whole suite but what takes minutes
 	$(BIN)/python -m pytest $(TWO) $(TESTS)
 
-test-minutes: $(BIN)/gansweep  ## every study's smallest preset, with its report in a browser, and what can befall a sweep
-	$(BIN)/python -m pytest -m slow $(TWO) --durations 20 $(MINUTES)
+test-long: $(BIN)/gansweep  ## every study's smallest preset, with its report in a browser, and what can befall a sweep
+	$(BIN)/python -m pytest -m long -n 2 --dist load --durations 20 $(shell grep -l mark.long tests/test_*.py)
 
 test-slow: $(BIN)/gansweep  ## rarer faults, several machines, compilers
 	$(BIN)/python -m pytest -m slow $(TWO) $(filter-out tests/test_trained.py,$(TESTS))

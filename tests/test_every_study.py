@@ -56,7 +56,7 @@ def test_the_main_study_runs_and_its_report_opens_without_a_complaint(browser: B
     runs_and_reports(MAIN, home, browser)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("file", OTHERS, ids=lambda file: file.stem)
 def test_every_other_study_runs_and_its_report_opens_without_a_complaint(
     file: Path, home: Path, browser: Browser

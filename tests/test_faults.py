@@ -121,7 +121,7 @@ def assert_found_in_time(home: Path, name: str, loss: dict[str, Any], taken: Pat
     assert silent < 2 * float(promise) + 1, loss["why"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hung_workers_are_found_in_time_and_their_trials_go_on_elsewhere(calm: Path, trouble: Path, home: Path) -> None:
     for what in ("stop", "loop"):
         (trouble / what).touch()
@@ -174,7 +174,7 @@ def test_a_hung_worker_on_another_node_is_found_in_time_and_killed_there(calm: P
 # --- several launches at once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_launches_at_the_same_time_share_a_home_that_is_not_there_yet(calm: Path, tmp_path: Path) -> None:
     home, several = tmp_path / "home", []
     for preset in ("smoke", "long"):
@@ -257,7 +257,7 @@ def fill(disk: Path, leave: int) -> Path:
     return filler
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_stops_the_sweep_in_one_line_and_the_same_command_goes_on_when_there_is_room(
     as_home: Callable[[Path], Path], calm: Path, small_disk: Path
 ) -> None:
@@ -330,7 +330,7 @@ def test_a_worker_that_cannot_save_its_state_says_so_and_trains_on(
     assert_like_undisturbed(home, calm, "ring-smoke")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_rule_stops_a_trial_at_the_same_report_where_reports_travel_together(
     as_home: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -443,7 +443,7 @@ assert sweep(Selection(file=sys.argv[1], preset="long"), Settings(home=Path(sys.
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_jumping_clock_changes_no_number(calm: Path, home: Path, tmp_path: Path) -> None:
     needs(bool(shutil.which("cc")), "C compiler")
     shim, source, offset = tmp_path / "clock.so", tmp_path / "clock.c", tmp_path / "offset"
@@ -536,7 +536,7 @@ def failing(folder: Path, repeats: int, **arms: str) -> Path:
     return file
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_a_hundred_trials_of_which_forty_diverge_every_record_counts_forty(home: Path, tmp_path: Path) -> None:
     healthy = {"gan": '{"loss": NonSaturating()}', "lsgan": '{"loss": LeastSquares()}', "hinge": '{"loss": Hinge()}'}
     study = failing(tmp_path, 20, **healthy, wild="wild", wilder='{**wild, "discriminator_optimizer.lr": 1e35}')

@@ -359,6 +359,7 @@ def portraits(home: Path) -> dict[tuple[str, str], dict[str, tuple[Any, ...]]]:
     }
 
 
+@pytest.mark.long
 def test_portraits_of_a_trial_that_was_killed_and_stopped_on_its_way_are_those_of_an_undisturbed_one(
     empty: Path, portrayed: Path, as_home: Callable[[Path], Path], tmp_path: Path
 ) -> None:

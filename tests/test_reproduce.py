@@ -45,7 +45,7 @@ def test_by_default_it_runs_the_studies_that_answer_a_published_claim() -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_that_fails_does_not_stop_the_others_and_the_exit_code_tells(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text(Path(RING).read_text().replace('name="ring"', 'name="broken"'))

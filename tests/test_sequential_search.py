@@ -172,7 +172,15 @@ def test_a_tuning_study_runs_to_its_end_and_every_trial_and_candidate_is_told(fo
     assert sorted(name for trial in trials for name in trial.user_attrs["gansweep.trials"]) == sorted(driver.outcomes)
 
 
-@pytest.mark.parametrize("form", [f if f == "tpe" else pytest.param(f, marks=pytest.mark.slow) for f in FORMS])
+@pytest.mark.parametrize(
+    "form",
+    [
+        f
+        if f == "tpe"
+        else pytest.param(f, marks=pytest.mark.slow if f in ("gp", "median", "hyperband") else pytest.mark.long)
+        for f in FORMS
+    ],
+)
 def test_a_search_that_is_killed_anywhere_asks_for_the_same_candidates(form: str, make: Make) -> None:
     undisturbed = make("whole", **FORMS[form])
     run(undisturbed)
@@ -447,7 +455,7 @@ def frames_without_clock(home: Path, run_name: str) -> tuple[str, str]:
     return results.trials.drop(columns=clock).to_csv(), results.steps.drop(columns="seconds").to_csv()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_whose_driver_was_killed_ends_as_an_undisturbed_one(
     as_home: Callable[[Path], Path], tmp_path: Path
 ) -> None:

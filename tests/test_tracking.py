@@ -617,6 +617,7 @@ def bucket(files: Any) -> str:
     return "s3://studies/gan"
 
 
+@pytest.mark.long
 def test_a_study_on_postgresql_and_s3_has_the_records_of_one_on_sqlite(
     postgresql: str, bucket: str, undisturbed: Path, home: Path
 ) -> None:
@@ -634,6 +635,7 @@ def test_a_study_on_postgresql_and_s3_has_the_records_of_one_on_sqlite(
     assert not [file for file in home.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()]
 
 
+@pytest.mark.long
 def test_a_database_and_a_file_server_that_go_away_and_come_back_lose_and_double_nothing(
     database: Database, files: Any, bucket: str, undisturbed: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
