@@ -56,7 +56,7 @@ _HOMES = {
     "WGAN_CLIP_TF WGAN_GP WGAN_GP_HALF WGAN_GP_TOY",
     "schedules": "ExponentialDecay LinearDecay MomentumRamp StepDecay",
     "sections": "Audit Confounders OutcomeFlow OutcomeTable PairedScores Ranking SampleGrids ScoreCurves "
-    " Stability Survival Traces VerdictMatrix",
+    "Stability Survival Traces VerdictMatrix",
     "space": "choice either integers log_uniform uniform",
     "stability": "BelowScore Collapsed Diverged Exploding Frozen ModeDropping NotLearning Oscillating Saturated "
     "detectors",
